@@ -1,0 +1,46 @@
+/** What the agent tells about itself: the status page, its JSON and the service manager's status line read this. */
+
+export type InstanceState =
+  /** Its worker is being started, or its first collection has not ended. */
+  | "starting"
+  /** The last collection succeeded, or there is nothing to collect and its work goes on. */
+  | "running"
+  /** The last collection failed. */
+  | "failing"
+  /** Its worker ended; a new one starts at `nextRunAt`. */
+  | "restarting"
+  | "stopping";
+
+/** Moments are Unix milliseconds. */
+export interface InstanceStatus {
+  readonly name: string;
+  readonly plugin: string;
+  readonly version: string | undefined;
+  /** `built-in`, or the path of the plugin's file. */
+  readonly source: string;
+  readonly state: InstanceState;
+  readonly startedAt: number;
+  readonly intervalSeconds: number | undefined;
+  readonly collecting: boolean;
+  readonly lastSuccessAt: number | undefined;
+  readonly lastDurationSeconds: number | undefined;
+  readonly nextRunAt: number | undefined;
+  readonly lastError: { readonly at: number; readonly reason: string; readonly message: string } | undefined;
+  readonly restarts: number;
+  readonly series: number;
+  /** Whether `/<name>/` answers. */
+  readonly hasRoutes: boolean;
+  /** The instance's own address, when it has one. */
+  readonly listen: string | undefined;
+}
+
+export interface AgentStatus {
+  readonly version: string;
+  readonly revision: string;
+  readonly bunVersion: string;
+  readonly startedAt: number;
+  readonly configFile: string;
+  readonly ready: boolean;
+  readonly lastReload: { readonly at: number; readonly successful: boolean; readonly message: string | undefined };
+  readonly instances: readonly InstanceStatus[];
+}

@@ -1,0 +1,17 @@
+/** What a plugin author imports as `holdfast`. */
+export { z } from "zod";
+export type { Log, LogFields, LogLevel } from "./log.ts";
+export type { Metrics } from "./metrics.ts";
+export { type CollectContext, definePlugin, type Plugin, type PluginInstance, type SetupContext } from "./plugin.ts";
+export { createRun, type Run, RunError, type RunErrorReason, type RunOptions, type RunResult } from "./run.ts";
+export { type LogLine, type TestInstance, type TestOptions, testPlugin } from "./testing.ts";
+export {
+  type Address,
+  address,
+  duration,
+  formatAddress,
+  parseAddress,
+  parseDuration,
+  parseSize,
+  size,
+} from "./units.ts";

@@ -1,0 +1,85 @@
+/** The test kit: runs a plugin on recordings, without an agent, a worker or a real command. */
+import type { z } from "zod";
+import { toFamilies, toText } from "./exposition.ts";
+import type { Log, LogFields, LogLevel } from "./log.ts";
+import { InstanceMetrics } from "./metrics.ts";
+import type { Plugin, PluginInstance } from "./plugin.ts";
+import { createRun, type Run } from "./run.ts";
+
+export interface TestOptions {
+  /** The instance's `config:`, as it would stand in the YAML. */
+  config?: unknown;
+  labels?: Readonly<Record<string, string>>;
+  /** Replaces commands; default: really runs them. */
+  run?: Run;
+  /** The clock, Unix milliseconds. Default: the real one. */
+  now?: () => number;
+}
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+/** A plugin's instance under test. */
+export interface TestInstance {
+  readonly instance: PluginInstance;
+  /** What the instance has logged so far. */
+  readonly logs: readonly LogLine[];
+  /** Runs one collection as the agent would and returns the text of all metrics; a failed one throws and changes no gauge. */
+  collect(options?: { signal?: AbortSignal }): Promise<string>;
+  /** The text of the metrics as they are now. */
+  text(): Promise<string>;
+  /** Aborts the instance's signal and calls its `stop`. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Sets up an instance of a plugin.
+ * @throws {z.ZodError} `config` does not fit the plugin's schema. @throws Whatever the plugin's `setup` throws.
+ */
+export async function testPlugin<Schema extends z.ZodType>(
+  plugin: Plugin<Schema>,
+  { config = {}, labels = {}, run, now = Date.now }: TestOptions = {},
+): Promise<TestInstance> {
+  const stopping = new AbortController();
+  const metrics = new InstanceMetrics(Object.keys(labels));
+  const logs: LogLine[] = [];
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}) =>
+      void logs.push({ level, message, fields });
+  const log: Log = { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
+  const text = async () => toText(await toFamilies(metrics.all(), labels));
+  const instance = await plugin.setup({
+    name: plugin.name,
+    config: plugin.config.parse(config),
+    metrics,
+    log,
+    run: run ?? createRun(stopping.signal),
+    signal: stopping.signal,
+    publish: async () => {},
+    now,
+  });
+  return {
+    instance,
+    logs,
+    text,
+    async collect({ signal = new AbortController().signal } = {}) {
+      const either = AbortSignal.any([signal, stopping.signal]);
+      const restore = metrics.emptyGauges();
+      try {
+        await instance.collect?.({ signal: either, run: run ?? createRun(either) });
+      } catch (error) {
+        restore();
+        throw error;
+      }
+      return text();
+    },
+    async stop() {
+      stopping.abort();
+      await instance.stop?.();
+    },
+  };
+}
