@@ -49,6 +49,7 @@ export function reap(pid: number): boolean {
 
 /**
  * Lets everything that is written to stdout go to stderr from now on, so that a plugin's `console.log` cannot spoil output.
+ * To be called before anything has used `process.stdout`: Bun's stream keeps a copy of the descriptor that it finds then.
  * @returns A function that writes to the real stdout. @throws {Error} The descriptor cannot be copied.
  */
 export function divertStdout(): (text: string) => void {
