@@ -40,11 +40,16 @@ const WNOHANG = 1;
 
 /**
  * Takes the exit status of a child that has ended, so that it does not stay a zombie. Never waits.
- * For children of a worker that was ended: nobody else waits for them. @returns Whether the child is gone.
+ * For children of a worker that was ended: nobody else waits for them. @returns Whether there is nothing left to take.
  */
 export function reap(pid: number): boolean {
-  // -1: not (or no longer) our child.
-  return processCalls().waitpid(pid, null, WNOHANG) !== 0;
+  try {
+    // -1: not (or no longer) our child.
+    return processCalls().waitpid(pid, null, WNOHANG) !== 0;
+  } catch {
+    // No C library can be called here; a zombie harms nobody but the process table.
+    return true;
+  }
 }
 
 /**

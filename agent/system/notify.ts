@@ -44,7 +44,8 @@ export function connectServiceManager(
   connect: (path: string) => Send | undefined = (path) => connectSystemd() ?? connectSocket(path),
 ): ServiceManager {
   const { NOTIFY_SOCKET: path, WATCHDOG_USEC: watchdog, WATCHDOG_PID: watched } = env;
-  const send: Send = (path && connect(path)) || (() => false);
+  const send = path ? connect(path) : undefined;
+  if (send === undefined) return nobody;
   const isWatched = watchdog !== undefined && (watched === undefined || watched === String(process.pid));
   const watchdogMs = isWatched ? Number(watchdog) / 1_000 : Number.NaN;
   let timer: Timer | undefined;
@@ -66,6 +67,8 @@ export function connectServiceManager(
     },
   };
 }
+
+const nobody: ServiceManager = { ready() {}, reloading() {}, status() {}, stopping() {}, startWatchdog() {} };
 
 function statusLine(text: string): string {
   return `STATUS=${text.replace(/[\r\n]+/g, " ")}`;

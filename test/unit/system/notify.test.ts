@@ -107,6 +107,14 @@ test("without a service manager nothing is loaded and nothing happens", () => {
   manager.stopping();
 });
 
+test("a service manager that cannot be reached harms nobody", () => {
+  const manager = connectServiceManager({ NOTIFY_SOCKET: "/n", WATCHDOG_USEC: "10000" }, () => undefined);
+  manager.ready();
+  manager.reloading();
+  manager.startWatchdog();
+  manager.stopping();
+});
+
 test("a socket that is gone, or an address of another kind, harms nobody", () => {
   for (const path of [join(folder, "nobody"), "vsock:2:1234", "relative", "@", `/${"x".repeat(120)}`]) {
     expect(() => connectServiceManager({ NOTIFY_SOCKET: path }, connectSocket).ready()).not.toThrow();
