@@ -9,11 +9,12 @@ debian_servers=(
   "openssl:/usr/bin/openssl"
 )
 
-# install_servers: installs what is missing. Prints why it cannot, and succeeds all the same: the caller looks at
-# what is there.
+# install_servers [PACKAGE...]: installs those of the packages (default: all) that are missing. Prints why it cannot,
+# and succeeds all the same: the caller looks at what is there.
 install_servers() {
-  local row missing=()
+  local row wanted=" $* " missing=()
   for row in "${debian_servers[@]}"; do
+    [[ $wanted == "  " || $wanted == *" ${row%%:*} "* ]] || continue
     compgen -G "${row#*:}" >/dev/null || missing+=("${row%%:*}")
   done
   ((${#missing[@]} > 0)) || return 0

@@ -64,6 +64,8 @@ export async function startAgent(yaml: string, options: AgentOptions = {}): Prom
     stderr: "pipe",
     cwd: folder.path,
     env: { ...process.env, ...env },
+    // A terminal's Ctrl-C is for whoever started this, who then ends the agent.
+    detached: true,
   });
   const exited = child.exited;
   cleanup.defer(async () => {
