@@ -31,7 +31,11 @@ export function findSamples(text: string, name: string, labels: Readonly<Record<
 }
 
 /** The value of the one sample that fits; undefined where there is none. @throws {Error} There are several. */
-export function valueOf(text: string, name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
+export function sampleValue(
+  text: string,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): number | undefined {
   const found = findSamples(text, name, labels);
   if (found.length > 1)
     throw new Error(`${found.length} samples of ${name} fit ${JSON.stringify(labels)}, expected one`);

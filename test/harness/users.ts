@@ -1,13 +1,13 @@
 /** Servers that refuse to run as root run as a user of their own; where this process is not root, as that process. */
 import { readFileSync } from "node:fs";
 import { chown } from "node:fs/promises";
-import { userInfo } from "node:os";
 
 export const isRoot = process.getuid?.() === 0;
 
 /** The user as whom a server will run: `wanted` where this process is root, else its own. */
 export function serverUser(wanted: string): string {
-  return isRoot ? wanted : userInfo().username;
+  // Not `os.userInfo()`: Bun's trusts the variable USER, and says "unknown" without it.
+  return isRoot ? wanted : Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
 }
 
 /** The command as `user`, in the same process: its id is the server's own. */
