@@ -73,7 +73,8 @@ function declarationOf(name: (typeof pluginModules)[number]): string {
     hono: "./types/hono/dist/types/index.js",
     "prom-client": "./types/prom-client/index.js",
   }[name];
-  return `export * from "${from}";\n`;
+  const byDefault = name === "zod" ? `export { default } from "${from}";\n` : "";
+  return `export * from "${from}";\n${byDefault}`;
 }
 
 async function typeFiles(): Promise<Files> {
