@@ -69,11 +69,13 @@ export class Host {
     config: AgentConfig,
     { deadlineMs = 10_000, tolerant = false }: { deadlineMs?: number; tolerant?: boolean } = {},
   ): Promise<{ plan: Plan } | { problems: Problem[] }> {
-    const catalogue = await findPlugins(config.pluginDir).catch((error: unknown) => messageOf(error));
+    const catalogue = await findPlugins(config.pluginDir).catch(
+      (error: unknown) => (error as { code?: string }).code ?? messageOf(error),
+    );
     if (typeof catalogue === "string") {
       const place = { file: config.file, line: 1, column: 1 };
       return {
-        problems: [{ ...place, message: `Cannot read plugin_dir ${JSON.stringify(config.pluginDir)}: ${catalogue}` }],
+        problems: [{ ...place, message: `Cannot read plugin_dir: ${catalogue}, expected a directory of plugins` }],
       };
     }
     const results = await Promise.all(

@@ -1,5 +1,6 @@
 /** The agent's side of one worker. */
 import { killGroup } from "../sdk/run.ts";
+import { childEnvironment } from "../system/notify.ts";
 import type {
   ConfigIssue,
   Failure,
@@ -44,7 +45,8 @@ export class PluginWorker {
   /** @param reap Takes the exit of a child whose parent, this worker, is gone. */
   constructor(reap: (pid: number) => void = () => {}) {
     this.#reap = reap;
-    this.#worker = new Worker(entry);
+    // A command that heard of the service manager's socket would speak in the agent's name.
+    this.#worker = new Worker(entry, { env: childEnvironment() as Record<string, string> });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
