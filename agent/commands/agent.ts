@@ -59,7 +59,13 @@ export class Agent {
   constructor(read: ReadConfig, serviceManager: ServiceManager, runtimeDir: string) {
     this.#read = read;
     this.#serviceManager = serviceManager;
-    this.#host = new Host({ snapshots: this.#snapshots, createLog, runtimeDir, reap });
+    this.#host = new Host({
+      snapshots: this.#snapshots,
+      createLog,
+      runtimeDir,
+      reap,
+      changed: () => this.#page.invalidateOwn(),
+    });
     this.#ports = new Ports(this.#log);
   }
 
@@ -120,6 +126,7 @@ export class Agent {
     } else {
       for (const problem of failed) this.#log.error("Configuration not reloaded, the running one stays", { problem });
     }
+    this.#page.invalidateOwn();
     this.#serviceManager.ready(this.#statusLine());
     return { successful, message: successful ? "Reloaded." : failed.join("\n") };
   }

@@ -20,6 +20,8 @@ export interface HostDependencies {
   readonly runtimeDir: string;
   /** Takes the exit of a child whose parent, a worker, is gone. */
   reap(pid: number): void;
+  /** Told when the agent's own metrics have changed. */
+  changed?(): void;
 }
 
 /** A configuration found right, with workers that wait for their setup. */
@@ -110,6 +112,7 @@ export class Host {
       const running = this.#running.get(config.name);
       if (running && this.#running.delete(config.name)) this.#running.set(config.name, running);
     }
+    this.#dependencies.changed?.();
   }
 
   async stop(): Promise<void> {
@@ -130,6 +133,7 @@ export class Host {
     const { runtimeDir } = this.#dependencies;
     const dependencies = {
       ...this.#dependencies,
+      changed: () => this.#dependencies.changed?.(),
       repeats: this.#repeats,
       socketPath: () => join(runtimeDir, `${++this.#sockets}.sock`),
     };

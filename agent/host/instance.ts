@@ -21,6 +21,8 @@ export interface InstanceDependencies {
   /** Where the instance's routes are served, for its worker number `generation`. */
   socketPath(generation: number): string;
   reap(pid: number): void;
+  /** Told when the agent's own metrics of the instance have changed. */
+  changed(): void;
 }
 
 /** A plugin's worker that has loaded its plugin and waits for its setup. */
@@ -176,6 +178,7 @@ export class Instance {
       this.#state = "restarting";
       this.#nextRunAt = Date.now() + waitMs;
       this.history.restarts++;
+      this.#dependencies.changed();
       this.#log.debug("Plugin restarts", { after_seconds: waitMs / 1000 });
       await waited(waitMs, signal);
     }
@@ -218,6 +221,7 @@ export class Instance {
   #idle(): void {
     this.#state = "running";
     this.history.lastSucceeded = undefined;
+    this.#dependencies.changed();
     this.#first.resolve(undefined);
   }
 
@@ -327,6 +331,7 @@ export class Instance {
     this.history.lastSucceeded = false;
     this.#first.resolve({ reason, message: error });
     this.#state = "failing";
+    this.#dependencies.changed();
   }
 
   #note({ reason, message }: Failure): string {

@@ -1,15 +1,8 @@
 /** The agent's side of one worker. */
+import type { PlainIssue } from "../sdk/issues.ts";
 import { killGroup } from "../sdk/run.ts";
 import { childEnvironment } from "../system/notify.ts";
-import type {
-  ConfigIssue,
-  Failure,
-  FromWorker,
-  PluginFacts,
-  PluginSource,
-  SetupRequest,
-  ToWorker,
-} from "./protocol.ts";
+import type { Failure, FromWorker, PluginFacts, PluginSource, SetupRequest, ToWorker } from "./protocol.ts";
 import { after } from "./timing.ts";
 
 /** Beside this file in the sources; the executable keeps the entry points' tree below its root. */
@@ -73,7 +66,7 @@ export class PluginWorker {
     return (await this.#ask({ kind: "load", source }, "loaded", deadlineMs, "importing the plugin")).facts;
   }
   /** What the plugin's schema finds wrong with a `config:`. @throws {PluginFailure} */
-  async validate(config: unknown, deadlineMs: number): Promise<readonly ConfigIssue[]> {
+  async validate(config: unknown, deadlineMs: number): Promise<readonly PlainIssue[]> {
     return (await this.#ask({ kind: "validate", config }, "validated", deadlineMs, "validating the configuration"))
       .issues;
   }

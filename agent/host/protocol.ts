@@ -1,5 +1,6 @@
 /** The messages between the agent and the worker of an instance. */
 import type { SnapshotFamily } from "../metrics/snapshots.ts";
+import type { PlainIssue } from "../sdk/issues.ts";
 import type { LogFields, LogLevel } from "../sdk/log.ts";
 
 export type { SnapshotFamily };
@@ -14,14 +15,6 @@ export type FailureReason = "spawn" | "exit" | "timeout" | "parse" | "oversize" 
 export interface Failure {
   readonly reason: FailureReason;
   readonly message: string;
-}
-
-/** A complaint of a plugin's schema; the path begins at `config`. */
-export interface ConfigIssue {
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-  readonly unknownKeys?: readonly string[];
-  readonly knownKeys?: readonly string[];
 }
 
 /** What the agent keeps of a plugin's definition. */
@@ -53,7 +46,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: "loaded"; readonly facts: PluginFacts }
-  | { readonly kind: "validated"; readonly issues: readonly ConfigIssue[] }
+  | { readonly kind: "validated"; readonly issues: readonly PlainIssue[] }
   | { readonly kind: "described"; readonly schema: object }
   | { readonly kind: "ready"; readonly collects: boolean; readonly routes: boolean }
   /** `load`, `validate`, `describe` or `setup` could not be done. */

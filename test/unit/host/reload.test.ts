@@ -85,7 +85,7 @@ test("a configuration that a plugin refuses changes nothing", async () => {
   await waitFor("the series", () => test.text().includes("p_value 1"));
   const before = test.host.instance("p");
   const refused = await test.host.prepare(test.config({ p: { config: { sise: 1 } } }));
-  expect(refused).toMatchObject({ problems: [{ message: expect.stringContaining("size") }] });
+  expect(refused).toMatchObject({ problems: [{ message: expect.stringContaining('unknown key "sise"') }] });
   const broken = await test.host.prepare(test.config({ p: {}, nonesuch: {} }));
   expect(broken).toMatchObject({ problems: [{ message: expect.stringContaining('Cannot find plugin "nonesuch"') }] });
   expect(test.host.instance("p")).toBe(before as NonNullable<typeof before>);

@@ -65,21 +65,23 @@ test("the compressed page is one gzip member with the same text as the plain one
   );
 });
 
-test("the plugins' part is made once after each change, the agent's own part for each scrape", async () => {
+test("each part of the page is made once after a change of its own", async () => {
   let made = 0;
-  let scrapes = 0;
+  let owns = 0;
   const page = new MetricsPage({
     plugins: () => {
       made++;
       return new TextEncoder().encode("a 1\n");
     },
-    own: () => `own ${++scrapes}\n`,
+    own: () => `own ${++owns}\n`,
   });
   expect(text(page.plain())).toBe("a 1\nown 1\n");
+  expect(gunzipSync(await page.gzip()).toString()).toBe("a 1\nown 1\n");
+  page.invalidateOwn();
   expect(gunzipSync(await page.gzip()).toString()).toBe("a 1\nown 2\n");
   expect(made).toBe(1);
   page.invalidate();
-  page.plain();
+  expect(text(page.plain())).toBe("a 1\nown 3\n");
   expect(made).toBe(2);
   page.plain(new Set(["x"]));
   expect(made).toBe(3);
