@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { configJsonSchema } from "../config/json-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import { messageOf } from "../host/failures.ts";
@@ -26,7 +27,7 @@ export const command: Command = {
     }
     let status = 0;
     const schemas: Parameters<typeof configJsonSchema>[0] = [];
-    for (const [name, source] of await findPlugins(pluginDir)) {
+    for (const [name, source] of await findPlugins(pluginDir && resolve(pluginDir))) {
       const worker = new PluginWorker();
       try {
         if ("problem" in source) throw new Error(source.problem);

@@ -5,12 +5,14 @@ import type { InstanceConfig, Place, Problem } from "./config.ts";
 import { nameOf, problemsOf, rememberSubject, type Subject } from "./issues.ts";
 import { instanceName, instanceSchema } from "./schema.ts";
 import { secretsIn } from "./secrets.ts";
+import { soundPart } from "./sound-part.ts";
 import { find, type WrittenEntry } from "./written.ts";
 
 /**
  * Reads an entry; an empty one is the plugin of that name with its defaults. What is wrong is told to `report`.
  * @param folder Relative paths start here.
- * @returns Undefined where something is wrong with the agent's own keys; what stands below `config:` is not looked at.
+ * @returns The entry without the keys that are wrong, which is good for finding more problems and never for running;
+ *   undefined where that cannot be had. What stands below `config:` is not looked at.
  */
 export function readInstance(
   name: string,
@@ -24,13 +26,12 @@ export function readInstance(
     const [issue] = zodIssues(instanceName, named.error);
     report({ ...entry.key, message: `Cannot use the key ${JSON.stringify(name)} in plugins: ${issue?.message}` });
   }
-  const read = instanceSchema.safeParse(entry.written.value ?? {});
-  const issues = read.success ? [] : zodIssues(instanceSchema, read.error);
+  const { data, issues, broken } = soundPart(instanceSchema, entry.written.value ?? {});
   const remedy = "; the plugin's own settings stand below config:";
   for (const problem of problemsOf(subject, issues, remedy)) report(problem);
-  if (!read.success || !named.success) return undefined;
+  // By these an instance is told apart: without them, complaints would follow from complaints.
+  if (!data || !named.success || broken.has("plugin") || broken.has("labels")) return undefined;
 
-  const { data } = read;
   const place = (path: readonly PropertyKey[]): Place => find(entry, path).place;
   rememberSubject(place, subject);
   const config = entry.written.children.get("config");

@@ -1,6 +1,5 @@
 /** Loads a configuration: files to an {@link AgentConfig}, or everything that is wrong with them, all at once. */
 import { dirname, resolve } from "node:path";
-import { zodIssues } from "../sdk/issues.ts";
 import { sameAddresses, sameLabels } from "./checks.ts";
 import type { AgentConfig, Problem } from "./config.ts";
 import { type Flags, readFlags } from "./flags.ts";
@@ -9,6 +8,7 @@ import { problemsOf } from "./issues.ts";
 import { instanceListeners, settingsListeners } from "./listeners.ts";
 import { sortProblems } from "./problems.ts";
 import { type Settings, settingsSchema } from "./schema.ts";
+import { soundPart } from "./sound-part.ts";
 import { readSources } from "./sources.ts";
 import { isMapping } from "./tree.ts";
 import type { WrittenEntry } from "./written.ts";
@@ -28,7 +28,7 @@ export type LoadResult =
       /** In the order of files and lines; never empty. */
       readonly problems: Problem[];
       /**
-       * What could be read: defaults for broken settings, only the instances whose own keys are right. Good for looking
+       * What could be read: defaults for broken settings, and of instances what is right. Good for looking
        * for more problems, never for running. Undefined where the main file could not be read at all.
        */
       readonly readable: AgentConfig | undefined;
@@ -74,17 +74,9 @@ function readSettings(main: WrittenEntry | undefined, report: (problem: Problem)
   const { plugins, ...rest } = main.written.value as Record<string, unknown>;
   // The instances are read one by one, so that one that is wrong hides nothing of the others.
   const given = isMapping(plugins) || plugins === undefined ? rest : { ...rest, plugins };
-  const read = settingsSchema.safeParse(given);
-  if (read.success) return { settings: read.data, broken: new Set() };
-  const issues = zodIssues(settingsSchema, read.error);
+  const { data, issues, broken } = soundPart(settingsSchema, given);
   for (const problem of problemsOf({ name: "", entry: main }, issues)) report(problem);
-  const broken = new Set<PropertyKey>(
-    issues.flatMap(({ path, unknownKeys = [] }): readonly PropertyKey[] =>
-      path.length === 0 ? unknownKeys : path.slice(0, 1),
-    ),
-  );
-  const sound = Object.fromEntries(Object.entries(given).filter(([key]) => !broken.has(key)));
-  return { settings: settingsSchema.parse(sound), broken };
+  return { settings: data ?? settingsSchema.parse({}), broken };
 }
 
 interface ReadSettings {

@@ -162,7 +162,12 @@ test("place() finds keys and, where they are not written, their nearest parent",
   ]);
 });
 
-test("with problems elsewhere, the instances that can be read are given all the same", async () => {
-  const result = await load("lissten: x\nplugins:\n  good: {}\n  bad: { interval: x }\n");
-  expect("readable" in result && result.readable?.instances.map(({ name }) => name)).toEqual(["good"]);
+test("with problems elsewhere, what can be read of the instances is given all the same", async () => {
+  const result = await load(
+    "lissten: x\nplugins:\n  good: {}\n  part: { interval: x, timeout: 3s }\n  bad: { plugin: 7 }\n",
+  );
+  expect("readable" in result && result.readable?.instances).toMatchObject([
+    { name: "good" },
+    { name: "part", intervalSeconds: undefined, timeoutSeconds: 3 },
+  ]);
 });
