@@ -78,7 +78,8 @@ export function createStderrWriter(fd = 2): (line: string) => void {
     }
     const fields = { lost_lines: lostLines };
     const notice = { at: Date.now(), level: "warn", message: "Lost log lines: stderr was full", fields } as const;
-    rest = Buffer.from(lostLines > 0 ? formatRecord(notice, "logfmt") + line : line);
+    const format = line.startsWith("{") ? "json" : "logfmt";
+    rest = Buffer.from(lostLines > 0 ? formatRecord(notice, format) + line : line);
     lostLines = 0;
     flush();
   };
