@@ -57,6 +57,8 @@ export class Catalogue {
   readonly #journal: Journal;
   readonly #now: () => number;
   readonly #parts: readonly Part[];
+  /** Unix milliseconds at which the collection began. */
+  #startedAt = 0;
 
   constructor(config: Config, barman: Barman, journal: Journal, now: () => number) {
     this.#config = config;
@@ -75,6 +77,7 @@ export class Catalogue {
   async refresh(context: CollectContext, onNews: () => void): Promise<void> {
     const startedAt = performance.now();
     const now = this.#now();
+    this.#startedAt = now;
     this.#journal.beginRound();
     const round = new Round(context, this.#barman, this.#config);
     const due = this.#parts.filter((part) => !isFresh(part, now));
@@ -87,6 +90,7 @@ export class Catalogue {
     for (const { kept, ttlSeconds } of this.#parts) {
       kept.expire(this.#now() - (ttlSeconds + this.#config.max_staleness) * 1000);
     }
+    this.#forgetGone();
     const failures = outcomes.filter((outcome) => outcome.status === "rejected");
     const hasCached = this.#parts.some((part) => part.isBasic && !due.includes(part));
     const [first] = failures;
@@ -125,7 +129,9 @@ export class Catalogue {
     return async (round, onNews) => {
       const found = await everyServer.ask(round, this.#knownServers());
       this.#take("list-backups", found, this.backups, (_, backups) => backups);
-      for (const server of found.servers.keys()) this.inactive.delete(server);
+      for (const server of this.inactive) {
+        if (found.servers.has(server) || found.existing?.has(server) === false) this.inactive.delete(server);
+      }
       for (const server of found.inactive) {
         this.inactive.add(server);
         this.backups.delete(server);
@@ -206,15 +212,19 @@ export class Catalogue {
       kept.put(server, value, at);
       this.#journal.gave(command, server, at);
     }
-    if (found.existing) this.#keepOnly(found.existing);
+    if (found.existing === undefined) return;
+    kept.keepOnly(found.existing);
+    // What another command fails to renew in this collection must not outlive the server itself.
+    for (const other of [this.backups, this.checks, this.replication, this.diagnosed]) {
+      other.keepOnly(found.existing, this.#startedAt);
+    }
   }
 
-  /** Forgets servers that Barman's configuration no longer has, whatever told of them. */
-  #keepOnly(servers: ReadonlySet<string>): void {
-    for (const kept of [this.backups, this.checks, this.replication, this.diagnosed, this.details, this.#journal]) {
-      kept.keepOnly(servers);
-    }
-    for (const server of this.inactive) if (!servers.has(server)) this.inactive.delete(server);
+  /** Forgets what belongs to servers of which nothing is known any more. */
+  #forgetGone(): void {
+    const all = [this.backups, this.checks, this.replication, this.diagnosed];
+    this.details.keepOnly(new Set(this.backups.servers()));
+    this.#journal.keepOnly(new Set(all.flatMap((kept) => kept.servers())));
   }
 
   #spans(listed: ReadonlyMap<string, readonly Backup[]>): Map<string, Span> {

@@ -15,9 +15,11 @@ export class Kept<T> {
   servers(): string[] {
     return [...this.#entries.keys()].sort();
   }
-  /** Forgets servers that are gone. */
-  keepOnly(servers: ReadonlySet<string>): void {
-    for (const server of this.#entries.keys()) if (!servers.has(server)) this.#entries.delete(server);
+  /** Forgets servers that are gone. @param before Spares what is known since this moment (Unix milliseconds). */
+  keepOnly(servers: ReadonlySet<string>, before = Number.POSITIVE_INFINITY): void {
+    for (const [server, { at }] of this.#entries) {
+      if (at < before && !servers.has(server)) this.#entries.delete(server);
+    }
   }
   /** Forgets what is older than this moment. */
   expire(before: number): void {
