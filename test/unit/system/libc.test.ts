@@ -23,14 +23,14 @@ test("a diverted stdout goes to stderr, and the real one is still there", () => 
 
 test("reap() takes the status of an orphan and says when there is nothing left to take", () => {
   // A process group's child that was started outside Bun.spawn: nobody but reap() waits for it.
-  const { stdout } = run(`
+  const { stdout, stderr } = run(`
     import { dlopen } from "bun:ffi";
     import { existsSync, readFileSync } from "node:fs";
     const { posix_spawn } = dlopen("libc.so.6", {
       posix_spawn: { args: ["ptr", "cstring", "ptr", "ptr", "ptr", "ptr"], returns: "int" },
     }).symbols;
     const { ptr } = await import("bun:ffi");
-    const path = Buffer.from("/bin/sh\\0"), name = Buffer.from("sh\\0"), flag = Buffer.from("-c\\0"), code = Buffer.from("read x\\0");
+    const path = Buffer.from("/bin/sh\\0"), name = Buffer.from("sh\\0"), flag = Buffer.from("-c\\0"), code = Buffer.from("exec sleep 60\\0");
     const argv = new BigUint64Array([ptr(name), ptr(flag), ptr(code), 0].map(BigInt));
     const pid = new Int32Array(1);
     posix_spawn(pid, path, null, null, argv, new BigUint64Array(1));
@@ -39,6 +39,7 @@ test("reap() takes the status of an orphan and says when there is nothing left t
     process.kill(pid[0], "SIGKILL");
     while (state() !== "Z") await Bun.sleep(5);
     console.log(early, reap(pid[0]), existsSync("/proc/" + pid[0]), reap(pid[0]));`);
+  expect(stderr).toBe("");
   expect(stdout).toBe("false true false true\n");
 });
 
