@@ -47,20 +47,20 @@ export const config = z.strictObject({
       "What to ask for. `servers` and `wal` need `barman diagnose`, `replication` needs `barman replication-status all`; both connect to PostgreSQL.",
     ),
   cache_ttl: seconds()
-    .default(0)
+    .prefault(0)
     .describe("How long one answer of `list-backups` is used; 0: ask at every collection."),
   checks_cache_ttl: seconds()
-    .default(0)
+    .prefault(0)
     .describe("How long one answer of `check` is used; 0: ask at every collection."),
   wal_ttl: seconds()
-    .default(3600)
+    .prefault("1h")
     .describe(
       "How old the WAL figures of the newest backup may grow before `show-backup` is run again for them, if its WAL changed.",
     ),
-  diagnose_ttl: seconds().default(300).describe("How long one answer of `diagnose` is used."),
-  replication_ttl: seconds().default(0).describe("How long one answer of `replication-status` is used."),
+  diagnose_ttl: seconds().prefault("5m").describe("How long one answer of `diagnose` is used."),
+  replication_ttl: seconds().prefault(0).describe("How long one answer of `replication-status` is used."),
   max_staleness: seconds()
-    .default(600)
+    .prefault("10m")
     .describe("How long the last good data of a server is shown while the command that would renew it fails."),
   parallelism: z
     .int()
@@ -70,16 +70,18 @@ export const config = z.strictObject({
     .describe("Most processes at a time among those that ask for a single server (`show-backup`, repeated questions)."),
   timeouts: z
     .strictObject({
-      list_backups: limit().default(120).describe("Limit of `list-backups all`."),
-      check: limit().default(120).describe("Limit of `check all`."),
-      diagnose: limit().default(60).describe("Limit of `diagnose`."),
-      replication_status: limit().default(60).describe("Limit of `replication-status all`."),
+      list_backups: limit().prefault("2m").describe("Limit of `list-backups all`."),
+      check: limit().prefault("2m").describe("Limit of `check all`."),
+      diagnose: limit().prefault("1m").describe("Limit of `diagnose`."),
+      replication_status: limit().prefault("1m").describe("Limit of `replication-status all`."),
       server: limit()
-        .default(30)
+        .prefault("30s")
         .describe("Limit of a command that asks for one server, such as `show-backup`, and of `list-servers`."),
       servers: limit()
-        .default(60)
-        .describe("Limit of all commands for single servers in one collection; what is left waits for the next."),
+        .prefault("1m")
+        .describe(
+          "Limit of all `show-backup` of one collection together, and of all repeated questions of one kind; what is left waits for the next collection.",
+        ),
     })
     .prefault({})
     .describe("When a command that does not answer is ended, with its whole process group."),

@@ -11,7 +11,8 @@ export class Round {
   readonly #config: Config;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
-  #single: CollectContext | undefined;
+  /** By command: none of them takes the time of another. */
+  readonly #single = new Map<Question["command"], CollectContext>();
   #names: Promise<ReadonlySet<string> | undefined> | undefined;
 
   constructor(context: CollectContext, barman: Barman, config: Config) {
@@ -34,16 +35,17 @@ export class Round {
     args: readonly string[],
     read: (envelope: Envelope) => T,
   ): Promise<Answered<T> | undefined> {
-    this.#single ??= {
+    const context = this.#single.get(command) ?? {
       run: this.context.run,
       signal: AbortSignal.any([this.context.signal, AbortSignal.timeout(this.#config.timeouts.servers * 1000)]),
     };
+    this.#single.set(command, context);
     if (this.#running >= this.#config.parallelism) await new Promise<void>((go) => this.#waiting.push(go));
     else this.#running += 1;
     try {
-      if (this.#single.signal.aborted) return undefined;
+      if (context.signal.aborted) return undefined;
       const timeoutSeconds = this.#config.timeouts.server;
-      return await this.#barman.ask(this.#single, { command, args, server, timeoutSeconds }, read);
+      return await this.#barman.ask(context, { command, args, server, timeoutSeconds }, read);
     } finally {
       const next = this.#waiting.shift();
       if (next) next();
