@@ -45,10 +45,11 @@ async function templateFiles(): Promise<Files> {
 async function moduleFiles(): Promise<Files> {
   const entries = await Promise.all(
     pluginModules.map(async (name) => {
-      const from = JSON.stringify(name === "holdfast" ? join(repository, "agent/sdk/index.ts") : name);
-      const source = [`export * from ${from};`];
-      if (name === "zod" || name === "prom-client") source.push(`export { default } from ${from};`);
-      await Bun.write(join(scratch, "entries", `${name}.ts`), source.join("\n"));
+      const from = name === "holdfast" ? join(repository, "agent/sdk/index.ts") : name;
+      // By name: `export *` passes over what a CommonJS module exports, and over the default.
+      const names = Object.keys((await import(from)) as object).join(", ");
+      const source = `export { ${names} } from ${JSON.stringify(from)};`;
+      await Bun.write(join(scratch, "entries", `${name}.ts`), source);
       return join(scratch, "entries", `${name}.ts`);
     }),
   );

@@ -60,7 +60,7 @@ async function writeFolder(folder: string, files: Files): Promise<void> {
     await writeFiles(unfinished, files);
     await rename(unfinished, folder);
   } catch (cause) {
-    await rm(unfinished, { recursive: true, force: true });
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {});
     throw new Error(`Cannot write ${folder}`, { cause });
   }
 }
@@ -77,7 +77,7 @@ async function renewTypes(folder: string): Promise<void> {
     await rename(join(unfinished, ".holdfast"), types);
     await rmdir(unfinished);
   } catch (cause) {
-    await rm(unfinished, { recursive: true, force: true });
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {});
     throw new Error(`Cannot write ${types}`, { cause });
   }
   process.stdout.write(`Wrote ${types}\n`);

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onStop } from "../system/signals.ts";
 import { type Command, type FlagValues, UsageError } from "./command.ts";
@@ -20,7 +20,7 @@ export const command: Command = {
     "Of a DIR all files below it are run that are called as *.test.ts is. Default: the current folder. Exit status 1 when a test fails.",
   async run(flags, operands) {
     const files = await testFiles(operands.length > 0 ? operands : ["."]);
-    const folder = await mkdtemp(join(tmpdir(), "holdfast-test-"));
+    const folder = await mkdtemp(join(tmpdir(), "holdfast-plugin-test-"));
     try {
       const { modules } = await readAuthorKit();
       await writeFiles(folder, { ...modules, "preload.js": testPreload });
@@ -74,5 +74,6 @@ async function runTests(args: readonly string[]): Promise<number> {
   });
   onStop((signal) => child.kill(signal));
   await child.exited;
-  return child.exitCode ?? 1;
+  const { exitCode, signalCode } = child;
+  return typeof signalCode === "string" ? 128 + constants.signals[signalCode] : (exitCode ?? 1);
 }
