@@ -95,7 +95,9 @@ function showChecks(catalogue: Catalogue, series: Series, server: string): void 
   const result = catalogue.checks.get(server);
   if (result === undefined) return;
   const { checks, isWhole } = result;
-  series.set("barman_check_ok", { server }, isWhole && [...checks.values()].every(({ ok }) => ok));
+  // Barman checks inactive servers too, and does not mind what it finds.
+  const isOk = catalogue.inactive.has(server) ? undefined : isWhole && [...checks.values()].every(({ ok }) => ok);
+  series.set("barman_check_ok", { server }, isOk);
   series.set("barman_check_timed_out", { server }, checks.has("check_timeout"));
   const configuration = checks.get("configuration");
   // Barman makes this check only to say that it fails; an answer that broke off before it tells nothing.

@@ -122,7 +122,7 @@ export const extendedMetrics = [
   {
     name: "barman_check_ok",
     type: "gauge",
-    help: "Whether all checks that Barman reported for the server are OK.",
+    help: "Whether all checks that Barman reported for the server are OK; absent for inactive servers.",
     labels: ["server"],
     topic: "checks",
     source: "`check`: every `status`",

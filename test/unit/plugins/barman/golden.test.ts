@@ -1,9 +1,18 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { testPlugin } from "holdfast";
 import { fixedChecks } from "../../../../plugins/barman/checks.ts";
 import barman from "../../../../plugins/barman/index.ts";
 import { replayRun } from "../../../harness/barman-replay.ts";
 import { nameOf, type Page, readPage } from "./page.ts";
+
+// The predecessor reads backup ids as local time.
+const zone = process.env.TZ ?? "Etc/UTC";
+beforeAll(() => {
+  process.env.TZ = "UTC";
+});
+afterAll(() => {
+  process.env.TZ = zone;
+});
 
 const now = () => 1795248000_000;
 const expected = async (file: string) =>
@@ -45,6 +54,14 @@ describe("compat: predecessor gives the predecessor's series", () => {
     expect(page.of("barman_metrics_update")['{server="pg"}']).toBe(1795248000);
     expect(page.of("barman_last_backup_throughput")).toEqual({});
   });
+});
+
+test("compat: predecessor reads backup ids in the agent's time zone", async () => {
+  process.env.TZ = "Europe/Berlin";
+  const plugin = await testPlugin(barman, { config: { compat: "predecessor" }, run: replayRun(() => ({})), now });
+  const page = readPage(await plugin.collect());
+  process.env.TZ = "UTC";
+  expect(page.of("barman_last_backup")).toEqual({ '{server="pg"}': 1795241920 });
 });
 
 test("every check that Barman reports is given beside the reference's fixed ones, and only those on request", async () => {

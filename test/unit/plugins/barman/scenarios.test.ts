@@ -1,8 +1,17 @@
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { testPlugin } from "holdfast";
 import barman from "../../../../plugins/barman/index.ts";
 import { type ReplayOptions, type Reply, replayRun } from "../../../harness/barman-replay.ts";
 import { readPage } from "./page.ts";
+
+// Moments that only a backup id tells are read as local time.
+const zone = process.env.TZ ?? "Etc/UTC";
+beforeAll(() => {
+  process.env.TZ = "UTC";
+});
+afterAll(() => {
+  process.env.TZ = zone;
+});
 
 const start = 1795248000_000;
 
