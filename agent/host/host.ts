@@ -7,7 +7,7 @@ import type { Snapshots } from "../metrics/snapshots.ts";
 import type { Log, LogFields } from "../sdk/log.ts";
 import { Repeats } from "../system/repeats.ts";
 import { messageOf } from "./failures.ts";
-import { History, Instance, type Prepared } from "./instance.ts";
+import { History, Instance, type InstanceDependencies, type Prepared } from "./instance.ts";
 import { PluginFailure, PluginWorker } from "./plugin-worker.ts";
 import { type Catalogue, findPlugins, sourceDigest } from "./plugins.ts";
 import type { PluginSource } from "./protocol.ts";
@@ -48,11 +48,19 @@ export class Host {
   readonly #running = new Map<string, { instance: Instance; fingerprint: string }>();
   readonly #repeats = new Repeats();
   readonly #log: Log;
+  readonly #instanceDependencies: InstanceDependencies;
   #sockets = 0;
 
   constructor(dependencies: HostDependencies) {
     this.#dependencies = dependencies;
     this.#log = dependencies.createLog({}, []);
+    // Made here, where no instance is in scope: a closure made in #replace() would keep every one that it replaced.
+    this.#instanceDependencies = {
+      ...dependencies,
+      repeats: this.#repeats,
+      socketPath: () => join(dependencies.runtimeDir, `${++this.#sockets}.sock`),
+      changed: () => dependencies.changed?.(),
+    };
   }
 
   get instances(): readonly Instance[] {
@@ -130,14 +138,7 @@ export class Host {
   async #replace({ config, source, fingerprint, prepared }: Starting, delayMs: number): Promise<void> {
     const old = this.#running.get(config.name)?.instance;
     await old?.stop();
-    const { runtimeDir } = this.#dependencies;
-    const dependencies = {
-      ...this.#dependencies,
-      changed: () => this.#dependencies.changed?.(),
-      repeats: this.#repeats,
-      socketPath: () => join(runtimeDir, `${++this.#sockets}.sock`),
-    };
-    const instance = new Instance(config, source, dependencies, old?.history ?? new History());
+    const instance = new Instance(config, source, this.#instanceDependencies, old?.history ?? new History());
     this.#running.set(config.name, { instance, fingerprint });
     instance.start(prepared, delayMs);
     if (old) this.#log.info("Instance replaced", { instance: config.name });

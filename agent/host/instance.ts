@@ -18,8 +18,8 @@ export interface InstanceDependencies {
   /** A log whose lines carry the fields given and none of the secrets. */
   createLog(fields: LogFields, secrets: readonly string[]): Log;
   readonly repeats: Repeats;
-  /** Where the instance's routes are served, for its worker number `generation`. */
-  socketPath(generation: number): string;
+  /** A new path at which a worker may serve the instance's routes. */
+  socketPath(): string;
   reap(pid: number): void;
   /** Told when the agent's own metrics of the instance have changed. */
   changed(): void;
@@ -66,7 +66,6 @@ export class Instance {
   #life: Promise<void> | undefined;
   #worker: PluginWorker | undefined;
   #facts: PluginFacts | undefined;
-  #generation = 0;
   #socket: string | undefined;
   #state: InstanceState = "starting";
   #collects = true;
@@ -165,7 +164,7 @@ export class Instance {
     const { signal } = this.#stopping;
     for (let prepared: Prepared | PluginFailure | undefined = first; !signal.aborted; prepared = undefined) {
       const startedAt = performance.now();
-      const failure = await this.#liveOnce(prepared, this.#generation++ === 0 ? delayMs : 0);
+      const failure = await this.#liveOnce(prepared, prepared ? delayMs : 0);
       if (signal.aborted) {
         this.#collecting?.end();
         return;
@@ -194,7 +193,7 @@ export class Instance {
     try {
       this.#facts = prepared?.facts ?? (await worker.load(this.source, loadDeadlineMs));
       const { name, config, labels } = this.config;
-      const socket = this.#dependencies.socketPath(this.#generation);
+      const socket = this.#dependencies.socketPath();
       const { collects, routes } = await worker.setup({ name, config, labels, socket }, setupDeadlineMs);
       this.#collects = collects;
       this.#socket = routes ? socket : undefined;
