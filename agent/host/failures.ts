@@ -35,6 +35,11 @@ export function messageOf(error: unknown): string {
 function oneMessage(error: unknown): string {
   try {
     if (error instanceof ZodError) return z.prettifyError(error);
+    // What Bun throws for a module that it cannot read: one error or several, each with its place.
+    if (error instanceof AggregateError && error.errors.length > 0)
+      return error.errors.slice(0, 3).map(oneMessage).join("; ");
+    const { position } = error as { position?: { file: string; line: number; column: number } | null };
+    if (position) return `${position.file}:${position.line}:${position.column}: ${(error as Error).message}`;
     if (error instanceof Error) return error.message || error.name;
     return typeof error === "string" ? error : (JSON.stringify(error) ?? String(error));
   } catch {

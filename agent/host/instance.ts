@@ -105,7 +105,9 @@ export class Instance {
     this.#state = "stopping";
     this.#stopping.abort();
     this.#callOffStale();
-    await this.#worker?.stop(stopDeadlineMs);
+    await this.#worker?.stop(stopDeadlineMs).catch((error: PluginFailure) => {
+      this.#log.warn("Plugin ended without stopping", { reason: error.reason, error: this.#redact(error.message) });
+    });
     await this.#life;
   }
 

@@ -89,10 +89,17 @@ export class PluginWorker {
     this.#send({ kind: "abort" });
   }
 
-  /** Lets the plugin stop by itself, then ends the worker. */
+  /**
+   * Lets the plugin stop by itself, then ends the worker.
+   * @throws {PluginFailure} The plugin did not stop in time, or failed meanwhile; the worker is ended all the same.
+   */
   async stop(deadlineMs: number): Promise<void> {
-    if (!this.#isOver) await this.#ask({ kind: "stop" }, "stopped", deadlineMs, "the plugin's stop()").catch(() => {});
-    this.end({ reason: "exception", message: "stopped" });
+    if (this.#isOver) return;
+    try {
+      await this.#ask({ kind: "stop" }, "stopped", deadlineMs, "the plugin's stop()");
+    } finally {
+      this.end({ reason: "exception", message: "stopped" });
+    }
   }
 
   /** Ends the worker at once, whatever it does, and the commands that it runs. */

@@ -7,6 +7,7 @@ import type { PluginSource } from "./protocol.ts";
 /** Plugins by name; a name that two files (or a file and the executable) claim maps to the reason it cannot be used. */
 export type Catalogue = ReadonlyMap<string, PluginSource | { readonly problem: string }>;
 
+const pluginName = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const fileName = /^([A-Za-z][A-Za-z0-9_-]*)\.(?:ts|js)$/;
 
 /**
@@ -20,7 +21,7 @@ export async function findPlugins(pluginDir: string | undefined): Promise<Catalo
       const file = join(pluginDir, entry);
       const match = fileName.exec(entry);
       if (match?.[1]) found.set(match[1], [...(found.get(match[1]) ?? []), file]);
-      else if (await isFile(join(file, "index.ts")))
+      else if (pluginName.test(entry) && (await isFile(join(file, "index.ts"))))
         found.set(entry, [...(found.get(entry) ?? []), join(file, "index.ts")]);
     }
   }
@@ -82,7 +83,9 @@ function importsOf(file: string, text: string): string[] {
 }
 
 async function resolveModule(path: string): Promise<string | undefined> {
-  for (const candidate of [path, `${path}.ts`, `${path}.js`, join(path, "index.ts"), join(path, "index.js")]) {
+  // A TypeScript file may be imported by the name that it would have as JavaScript.
+  const source = path.replace(/\.js$/, ".ts");
+  for (const candidate of [path, source, `${path}.ts`, `${path}.js`, join(path, "index.ts"), join(path, "index.js")]) {
     if (await isFile(candidate)) return candidate;
   }
   return undefined;

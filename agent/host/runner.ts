@@ -79,20 +79,15 @@ export class Runner {
     const module = await ("file" in source ? import(source.file) : builtInPlugins[name]?.());
     const plugin = checkedPlugin((module as { default?: unknown } | undefined)?.default, name);
     this.#plugin = plugin;
-    const seconds = (text: string | undefined, what: string) => {
-      const value = text === undefined ? undefined : parseDuration(text);
-      if (text !== undefined && !value)
-        throw new Error(`Cannot read the plugin's default ${what} ${JSON.stringify(text)}`);
-      return value;
-    };
+    const { interval, timeout } = plugin.defaults ?? {};
     return {
       kind: "loaded",
       facts: {
         name: plugin.name,
         description: plugin.description,
         version: plugin.version,
-        intervalSeconds: seconds(plugin.defaults?.interval, "interval"),
-        timeoutSeconds: seconds(plugin.defaults?.timeout, "timeout"),
+        intervalSeconds: defaultSeconds("interval", interval),
+        timeoutSeconds: defaultSeconds("timeout", timeout),
       },
     };
   }
@@ -119,7 +114,7 @@ export class Runner {
       this.#server = serveUnix(socket, http);
     }
     if (start) {
-      start.call(this.#instance, { signal, run }).then(
+      Promise.resolve(start.call(this.#instance, { signal, run })).then(
         () => this.#broken(new Error("The plugin's start() ended although nothing stopped it")),
         (error: unknown) => this.#broken(error),
       );
@@ -134,7 +129,8 @@ export class Runner {
     const signal = AbortSignal.any([collecting.signal, this.#stopping.signal]);
     const restore = this.#metrics.emptyGauges();
     try {
-      await this.#instance.collect?.({ signal, run: createRun(signal, this.#hooks) });
+      const publish = async () => this.#postFamilies("published", await this.#families());
+      await this.#instance.collect?.({ signal, run: createRun(signal, this.#hooks), publish });
       this.#postFamilies("collected", await this.#families());
     } catch (error) {
       restore();
@@ -206,6 +202,16 @@ function checkedPlugin(value: unknown, name: string): Plugin {
     throw new Error("The plugin's config is no zod schema: expected `config: z.strictObject({ … })`");
   }
   return plugin as Plugin;
+}
+
+/** @throws {Error} It is no duration, or less than the second that the configuration asks for too. */
+function defaultSeconds(what: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = parseDuration(text);
+  if (seconds !== undefined && seconds >= 1) return seconds;
+  throw new Error(
+    `Cannot use the plugin's default ${what} ${JSON.stringify(text)}: expected a duration of at least "1s"`,
+  );
 }
 
 /** Serves a plugin's routes to the agent. Downloads may pause as long as they like. */

@@ -1,5 +1,6 @@
 /** Keeps a plugin from what belongs to the whole process: its output, its exit, its folder. */
-import { formatWithOptions } from "node:util";
+import { Console } from "node:console";
+import { Writable } from "node:stream";
 import { toFailure } from "./failures.ts";
 import type { FromWorker } from "./protocol.ts";
 
@@ -11,18 +12,6 @@ export function containPlugin(post: (message: FromWorker) => void): void {
   };
   const out = print("stdout");
   const err = print("stderr");
-  const line =
-    (write: (text: string) => void) =>
-    (...values: unknown[]) =>
-      write(formatWithOptions({ colors: false }, ...values));
-  Object.assign(console, {
-    log: line(out),
-    info: line(out),
-    debug: line(out),
-    warn: line(err),
-    error: line(err),
-    trace: line(err),
-  });
   const writer =
     (write: (text: string) => void) =>
     (chunk: string | Uint8Array, ...rest: unknown[]): boolean => {
@@ -33,6 +22,15 @@ export function containPlugin(post: (message: FromWorker) => void): void {
     };
   process.stdout.write = writer(out) as typeof process.stdout.write;
   process.stderr.write = writer(err) as typeof process.stderr.write;
+  const output = (write: (text: string) => void) =>
+    new Writable({
+      decodeStrings: false,
+      write: (chunk: string, _, done) => {
+        write(chunk);
+        done();
+      },
+    });
+  Object.assign(console, new Console({ stdout: output(out), stderr: output(err), colorMode: false }));
 
   const broken = (error: unknown) => post({ kind: "broken", failure: toFailure(error) });
   process.on("uncaughtException", broken);

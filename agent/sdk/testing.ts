@@ -57,6 +57,7 @@ export async function testPlugin<Schema extends z.ZodType>(
       void logs.push({ level, message, fields });
   const log: Log = { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
   const text = async () => toText(await toFamilies(metrics.all(), labels));
+  const publish = async () => void published.push(await text());
   const instance = await plugin.setup({
     name,
     config: await plugin.config.parseAsync(config),
@@ -64,7 +65,7 @@ export async function testPlugin<Schema extends z.ZodType>(
     log,
     run: run ?? createRun(stopping.signal),
     signal: stopping.signal,
-    publish: async () => void published.push(await text()),
+    publish,
     now,
   });
   return {
@@ -76,7 +77,7 @@ export async function testPlugin<Schema extends z.ZodType>(
       const either = AbortSignal.any([signal, stopping.signal]);
       const restore = metrics.emptyGauges();
       try {
-        await instance.collect?.({ signal: either, run: run ?? createRun(either) });
+        await instance.collect?.({ signal: either, run: run ?? createRun(either), publish });
         return await text();
       } catch (error) {
         restore();

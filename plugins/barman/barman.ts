@@ -13,6 +13,9 @@ export interface Question {
   readonly timeoutSeconds: number;
 }
 
+/** What running a command takes of a collection. */
+export type RunContext = Pick<CollectContext, "run" | "signal">;
+
 export class Barman {
   readonly #config: Config;
   readonly #journal: Journal;
@@ -30,7 +33,7 @@ export class Barman {
    * exits with 1 when one server of many is in trouble, and its answer is still good for the others.
    * @throws {RunError} No answer: not started, ended without data, past its limit. @throws {SyntaxError} Not readable.
    */
-  async ask<T>(context: CollectContext, question: Question, read: (answer: Envelope) => T): Promise<Answered<T>> {
+  async ask<T>(context: RunContext, question: Question, read: (answer: Envelope) => T): Promise<Answered<T>> {
     const { command, server } = question;
     const startedAt = performance.now();
     this.#journal.started(command);
@@ -48,10 +51,7 @@ export class Barman {
     }
   }
 
-  async #envelope(
-    { run, signal }: CollectContext,
-    question: Question,
-  ): Promise<{ envelope: Envelope; stderr: string }> {
+  async #envelope({ run, signal }: RunContext, question: Question): Promise<{ envelope: Envelope; stderr: string }> {
     const { command, args, timeoutSeconds } = question;
     const argv: [string, ...string[]] = [this.#config.path];
     if (this.#config.config_file !== undefined) argv.push("-c", this.#config.config_file);

@@ -15,7 +15,7 @@ export default definePlugin({
   config,
   // Longer than the limits of the commands together: each is ended by its own limit, and what was learnt is shown.
   defaults: { interval: "60s", timeout: "5m" },
-  setup({ config, metrics, log, now, publish }) {
+  setup({ config, metrics, log, now }) {
     const series = new Series(metrics, wantedMetrics(config));
     const journal = new Journal(series, log, commandsFor(config.collect));
     const catalogue = new Catalogue(config, new Barman(config, journal), journal, now);
@@ -30,7 +30,7 @@ export default definePlugin({
       async collect(context) {
         // Barman's commands are heavy, and some wait for locks: never two collections at once.
         running ??= (async () => {
-          const early = new EarlyPublication(show, publish);
+          const early = new EarlyPublication(show, context.publish);
           try {
             await catalogue.refresh(context, () => early.news());
           } finally {

@@ -1,21 +1,20 @@
 /** One collection's questions to single servers: bounded in number at a time, and bounded together in time. */
-import type { CollectContext } from "holdfast";
-import type { Answered, Barman, Question } from "./barman.ts";
+import type { Answered, Barman, Question, RunContext } from "./barman.ts";
 import type { Config } from "./config.ts";
 import type { Envelope } from "./envelope.ts";
 import { readServerNames } from "./servers.ts";
 
 export class Round {
-  readonly context: CollectContext;
+  readonly context: RunContext;
   readonly #barman: Barman;
   readonly #config: Config;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   /** By command: none of them takes the time of another. */
-  readonly #single = new Map<Question["command"], CollectContext>();
+  readonly #single = new Map<Question["command"], RunContext>();
   #names: Promise<ReadonlySet<string> | undefined> | undefined;
 
-  constructor(context: CollectContext, barman: Barman, config: Config) {
+  constructor(context: RunContext, barman: Barman, config: Config) {
     this.context = context;
     this.#barman = barman;
     this.#config = config;

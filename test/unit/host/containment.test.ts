@@ -210,3 +210,33 @@ test("secrets appear neither in the log nor in the status", async () => {
   expect(test.host.instance("leaky")?.status().lastError?.message).toBe("bad password [redacted]");
   expect(JSON.stringify(test.lines)).not.toContain("hunter2secret");
 });
+
+test("a syntax error of a plugin is told with its place", async () => {
+  await using test = await startHost();
+  await test.plugin("bad.ts", "export default {\n  name: ;\n};\n");
+  await test.run({ bad: {} });
+  const status = await waitFor("the failure", () => test.host.instance("bad")?.status().lastError);
+  expect(status.message).toMatch(/bad\.ts:2:\d+: /);
+});
+
+test("every way of the console to print ends in the log", async () => {
+  await using test = await startHost();
+  const source = `console.table([{ a: 1 }]); console.dir({ b: 2 }); console.group("c"); console.assert(false, "d"); return {};`;
+  await test.plugin("chatty.ts", pluginSource("chatty", source));
+  await test.run({ chatty: {} });
+  await waitFor("the output", () => test.lines.filter(({ msg }) => msg === "Output of the plugin").length >= 4);
+  const output = JSON.stringify(test.lines);
+  for (const word of ["a", "b: 2", "c", "d"]) expect(output).toContain(word);
+});
+
+test("a default interval under a second is refused", async () => {
+  await using test = await startHost();
+  const source = pluginSource("fast", "return { collect() {} };").replace(
+    "config:",
+    'defaults: { interval: "1ms" }, config:',
+  );
+  await test.plugin("fast.ts", source);
+  await test.run({ fast: {} });
+  const status = await waitFor("the failure", () => test.host.instance("fast")?.status().lastError);
+  expect(status.message).toContain('Cannot use the plugin\'s default interval "1ms"');
+});

@@ -100,3 +100,22 @@ test("two instances of a plugin share a family, told apart by their labels", asy
     '# HELP p_value Value.\n# TYPE p_value gauge\np_value{x="1",cluster="a"} 7\np_value{x="1",cluster="b"} 7\n',
   );
 });
+
+test("a collection may publish what it has so far, whole, before it ends", async () => {
+  await using test = await startHost();
+  const source = `const g = metrics.gauge({ name: "p_value", help: "x", labelNames: ["k"] });
+    return { async collect({ publish }) {
+      g.set({ k: "quick" }, 1);
+      await publish();
+      while (!(await Bun.file(config.file).exists())) await Bun.sleep(5);
+      g.set({ k: "slow" }, 2);
+    } };`;
+  await test.plugin("p.ts", pluginSource("p", source));
+  const file = `${test.pluginDir}/go`;
+  await test.run({ p: { config: { file } } });
+  await waitFor("the quick part", () => test.text().includes('p_value{k="quick"} 1\n'));
+  expect(test.text()).not.toContain("slow");
+  expect(test.host.instance("p")?.history.collects.success).toBe(0);
+  await Bun.write(file, "");
+  await waitFor("the rest", () => test.text().includes('p_value{k="slow"} 2\n'));
+});
