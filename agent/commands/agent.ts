@@ -6,17 +6,17 @@ import { formatProblem } from "../config/problems.ts";
 import { messageOf } from "../host/failures.ts";
 import { Host, type Plan } from "../host/host.ts";
 import { Reloader, type ReloadResult } from "../host/reload.ts";
-import type { AgentStatus } from "../host/status.ts";
 import { createApp, createInstanceApp } from "../http/app.ts";
 import { Ports, type WantedPort } from "../http/ports.ts";
 import { type OwnInstance, ownFamilies, ownText } from "../metrics/own.ts";
 import { MetricsPage } from "../metrics/page.ts";
 import { processFamilies } from "../metrics/process.ts";
 import { Snapshots } from "../metrics/snapshots.ts";
-import { formatAddress, type Log } from "../sdk/index.ts";
+import type { Log } from "../sdk/index.ts";
 import { reap } from "../system/libc.ts";
 import { configureLog, createLog } from "../system/log.ts";
 import type { ServiceManager } from "../system/notify.ts";
+import type { AgentStatus } from "../system/status.ts";
 import { allProblems } from "./configuration.ts";
 
 /** Reads the configuration anew, with the flags that the agent was started with. */
@@ -201,7 +201,7 @@ export class Agent {
   }
 
   #statusLine(): string {
-    const addresses = this.#config?.listen.map(formatAddress).join(", ");
+    const addresses = this.#ports.urls().join(", ");
     const reload = this.#lastReload.successful ? "" : "; the last reload failed, see the log";
     return `${this.#host.instances.length} instances, serving at ${addresses}${reload}`;
   }

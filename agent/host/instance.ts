@@ -6,10 +6,10 @@ import { formatAddress } from "../sdk/index.ts";
 import type { Log, LogFields } from "../sdk/log.ts";
 import { createRedactor } from "../system/redact.ts";
 import type { Repeats } from "../system/repeats.ts";
+import type { InstanceState, InstanceStatus } from "../system/status.ts";
 import { messageOf } from "./failures.ts";
 import { type Notice, PluginFailure, PluginWorker } from "./plugin-worker.ts";
 import type { Failure, FailureReason, PluginFacts, PluginSource } from "./protocol.ts";
-import type { InstanceState, InstanceStatus } from "./status.ts";
 import { after, Backoff, nextTick, waited } from "./timing.ts";
 
 /** What an instance needs of the agent. */
