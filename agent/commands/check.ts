@@ -13,7 +13,7 @@ export const command: Command = {
   async run(flags) {
     endOnStop();
     const read = await readConfig(flags);
-    const host = new Host({ snapshots: new Snapshots(), createLog, runtimeDir: "", reap: () => {} });
+    const host = new Host({ snapshots: new Snapshots(), createLog, runtimeDir: "", reap: () => true });
     if ("problems" in read) return reportProblems(await allProblems(read, host));
     const prepared = await host.prepare(read.config);
     if ("problems" in prepared) return reportProblems(prepared.problems);

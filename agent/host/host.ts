@@ -18,8 +18,8 @@ export interface HostDependencies {
   createLog(fields: LogFields, secrets: readonly string[]): Log;
   /** A private directory for the sockets of instances' routes. */
   readonly runtimeDir: string;
-  /** Takes the exit of a child whose parent, a worker, is gone. */
-  reap(pid: number): void;
+  /** Takes the exit status of a child whose parent, a worker, is gone; false: it has not ended yet. */
+  reap(pid: number): boolean;
   /** Told when the agent's own metrics have changed. */
   changed?(): void;
 }

@@ -20,7 +20,7 @@ export interface InstanceDependencies {
   readonly repeats: Repeats;
   /** A new path at which a worker may serve the instance's routes. */
   socketPath(): string;
-  reap(pid: number): void;
+  reap(pid: number): boolean;
   /** Told when the agent's own metrics of the instance have changed. */
   changed(): void;
 }

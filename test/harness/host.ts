@@ -34,7 +34,7 @@ export async function startHost(): Promise<TestHost> {
     snapshots,
     createLog: (fields, secrets) => sink.createLog(fields, secrets),
     runtimeDir: directory,
-    reap: () => {},
+    reap: () => true,
   });
   const config: TestHost["config"] = (instances) => ({
     file: join(directory, "holdfast.yml"),
