@@ -99,3 +99,56 @@ test("passwords that Barman writes to stderr reach neither the log nor the error
   expect(String(error)).toContain("psycopg2");
   expect(String(error) + JSON.stringify(plugin.logs)).not.toContain("hunter2");
 });
+
+test("a PostgreSQL that never answers costs its own server the checks, and nobody the backups", async () => {
+  const { state, run, collect } = await replay({ scenarios: ["hanging-postgres", "mixed"] });
+  state.answer = (line) =>
+    line === "list-servers" ? { stdout: '{"billing-db": {}, "pg": {}, "stuck-db": {}}' } : undefined;
+  const page = await collect();
+  expect(run.calls.filter((line) => line.startsWith("check")).sort()).toEqual([
+    "check all",
+    "check billing-db",
+    "check pg",
+    "check stuck-db",
+  ]);
+  expect(failures(page)).toEqual({ '{command="check",reason="timeout"}': 2 });
+  expect(page.of("barman_up")['{check="postgresql",server="pg"}']).toBe(1);
+  expect(page.of("barman_up")).not.toContainKey('{check="postgresql",server="stuck-db"}');
+  expect(page.of("barman_backups_total")).toContainKey('{server="pg"}');
+  await collect(60);
+  expect(run.calls).not.toContain("check all");
+});
+
+test("a WAL catalogue that is locked costs its own server the backups, which stay for max_staleness", async () => {
+  const { state, run, collect } = await replay({ scenarios: ["mixed"] });
+  await collect();
+  state.options = { scenarios: ["xlogdb-locked", "mixed"] };
+  const page = await collect(60);
+  expect(failures(page)).toEqual({ '{command="list-backups",reason="timeout"}': 2 });
+  expect(page.of("barman_backups_total")).toEqual({ '{server="billing-db"}': 0, '{server="pg"}': 3 });
+  expect(page.of("barman_last_backup")).toEqual({ '{server="pg"}': 2540 });
+  const success = page.of("barman_exporter_command_last_success_timestamp_seconds");
+  expect(success['{command="list-backups",server="billing-db"}']).toBe(state.now / 1000);
+  expect(success['{command="list-backups",server="pg"}']).toBe(state.now / 1000 - 60);
+  state.options = { scenarios: ["mixed"] };
+  await collect(60);
+  await collect(60);
+  expect(run.calls).toEqual(["list-backups all", "check all"]);
+});
+
+test.each([
+  ["not JSON", { stdout: "oops" }],
+  ["in part", { stdout: '{"_EXCEPTION": ["odd"], "pg": []}', exitCode: 1 }],
+  ["of an unknown shape", { stdout: '{"pg": {}}' }],
+  ["late", { exitCode: undefined }],
+] as const)("an answer that is %s is no answer for the cache", async (_, reply) => {
+  const { state, run, collect } = await replay({}, { cache_ttl: 300, checks_cache_ttl: 300 });
+  state.answer = (line) => (line.startsWith("list-backups") ? { ...reply } : undefined);
+  await collect();
+  state.answer = undefined;
+  // After an answer that came too late the servers are asked one by one, once more.
+  await collect(60);
+  expect(run.calls.filter((line) => line.startsWith("list-backups"))).toHaveLength(1);
+  await collect(60);
+  expect(run.calls.filter((line) => !line.startsWith("show-backup"))).toEqual([]);
+});
