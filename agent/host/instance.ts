@@ -109,6 +109,8 @@ export class Instance {
       this.#log.warn("Plugin ended without stopping", { reason: error.reason, error: this.#redact(error.message) });
     });
     await this.#life;
+    // Whatever the plugin has published as its last words belongs to its successor now.
+    this.#callOffStale();
   }
 
   get config(): InstanceConfig {

@@ -35,6 +35,7 @@ export class PluginWorker {
   readonly #ended = Promise.withResolvers<PluginFailure>();
   readonly #awaited = new Map<FromWorker["kind"], (message: FromWorker) => void>();
   #isOver = false;
+  #wasSetUp = false;
   /** Takes notices; those that come before it is set are kept for it. */
   #listener: ((notice: Notice) => void) | undefined;
   readonly #unheard: Notice[] = [];
@@ -83,6 +84,7 @@ export class PluginWorker {
     request: Omit<SetupRequest, "kind">,
     deadlineMs: number,
   ): Promise<{ collects: boolean; routes: boolean }> {
+    this.#wasSetUp = true;
     return await this.#ask({ kind: "setup", ...request }, "ready", deadlineMs, "the plugin's setup()");
   }
 
@@ -99,6 +101,8 @@ export class PluginWorker {
    */
   async stop(deadlineMs: number): Promise<void> {
     if (this.#isOver) return;
+    // A plugin that is still being imported has nothing to stop, and may never answer.
+    if (!this.#wasSetUp) return this.end({ reason: "exception", message: "stopped" });
     try {
       await this.#ask({ kind: "stop" }, "stopped", deadlineMs, "the plugin's stop()");
     } finally {
@@ -170,6 +174,7 @@ export class PluginWorker {
   #receive(message: FromWorker): void {
     switch (message.kind) {
       case "spawned":
+        if (!(message.pid > 1)) throw new RangeError(`a command has no process id ${message.pid}`);
         if (this.#isOver) this.#bury(message.pid);
         else this.#children.add(message.pid);
         return;

@@ -7,9 +7,10 @@ import type { Log, LogLevel } from "../sdk/log.ts";
 import { InstanceMetrics } from "../sdk/metrics.ts";
 import type { Plugin, PluginInstance } from "../sdk/plugin.ts";
 import { createRun } from "../sdk/run.ts";
-import { parseDuration } from "../sdk/units.ts";
 import { builtInPlugins } from "./builtin.ts";
 import { toFailure } from "./failures.ts";
+import { plainFields, plainMessage } from "./plain-fields.ts";
+import { checkedInstance, checkedPlugin, defaultSeconds } from "./plugin-shape.ts";
 import type { FromWorker, PluginSource, SetupRequest, SnapshotFamily, ToWorker } from "./protocol.ts";
 
 type Post = (message: FromWorker, transfer?: ArrayBufferLike[]) => void;
@@ -98,8 +99,8 @@ export class Runner {
     this.#metrics = new InstanceMetrics(Object.keys(labels));
     const run = createRun(this.#stopping.signal, this.#hooks);
     const signal = this.#stopping.signal;
-    this.#instance =
-      (await plugin.setup({
+    this.#instance = checkedInstance(
+      await plugin.setup({
         name,
         config: await plugin.config.parseAsync(config),
         metrics: this.#metrics,
@@ -108,7 +109,8 @@ export class Runner {
         signal,
         publish: () => this.#publish(),
         now: Date.now,
-      })) ?? {};
+      }),
+    );
     const { collect, http, start } = this.#instance;
     if (http) {
       this.#server = serveUnix(socket, http);
@@ -180,38 +182,10 @@ export class Runner {
   #log(): Log {
     const at =
       (level: LogLevel): Log["info"] =>
-      (message, fields = {}) =>
-        this.#post({ kind: "log", level, message: String(message), fields: { ...fields } });
+      (message, fields) =>
+        this.#post({ kind: "log", level, message: plainMessage(message), fields: plainFields(fields) });
     return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
   }
-}
-
-/** @throws {Error} The module's default export is no plugin, or one of another name. */
-function checkedPlugin(value: unknown, name: string): Plugin {
-  const plugin = value as Partial<Plugin> | undefined;
-  if (!plugin || typeof plugin !== "object" || typeof plugin.setup !== "function") {
-    throw new Error("The module has no plugin as its default export: expected `export default definePlugin({ … })`");
-  }
-  if (plugin.name !== name) {
-    throw new Error(
-      `The plugin calls itself ${JSON.stringify(plugin.name)}: expected its file's name ${JSON.stringify(name)}`,
-    );
-  }
-  if (typeof plugin.description !== "string") throw new Error("The plugin has no description");
-  if (typeof plugin.config?.safeParse !== "function") {
-    throw new Error("The plugin's config is no zod schema: expected `config: z.strictObject({ … })`");
-  }
-  return plugin as Plugin;
-}
-
-/** @throws {Error} It is no duration, or less than the second that the configuration asks for too. */
-function defaultSeconds(what: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = parseDuration(text);
-  if (seconds !== undefined && seconds >= 1) return seconds;
-  throw new Error(
-    `Cannot use the plugin's default ${what} ${JSON.stringify(text)}: expected a duration of at least "1s"`,
-  );
 }
 
 /** Serves a plugin's routes to the agent. Downloads may pause as long as they like. */
