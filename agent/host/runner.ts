@@ -1,5 +1,4 @@
 /** Inside the worker: one plugin, one instance. Answers the agent's messages. */
-import type { Hono } from "hono";
 import { z } from "zod";
 import { toFamilies } from "../sdk/exposition.ts";
 import { zodIssues } from "../sdk/issues.ts";
@@ -12,6 +11,7 @@ import { toFailure } from "./failures.ts";
 import { plainFields, plainMessage } from "./plain-fields.ts";
 import { checkedInstance, checkedPlugin, defaultSeconds } from "./plugin-shape.ts";
 import type { FromWorker, PluginSource, SetupRequest, SnapshotFamily, ToWorker } from "./protocol.ts";
+import { Routes } from "./routes.ts";
 
 type Post = (message: FromWorker, transfer?: ArrayBufferLike[]) => void;
 
@@ -31,7 +31,7 @@ export class Runner {
   #isTidy = false;
   /** The rendering in progress: a collection that empties the gauges waits for it. */
   #rendering: Promise<unknown> = Promise.resolve();
-  #server: ReturnType<typeof serveUnix> | undefined;
+  #routes: Routes | undefined;
 
   constructor(post: Post) {
     this.#post = post;
@@ -113,9 +113,7 @@ export class Runner {
       }),
     );
     const { collect, http, start } = this.#instance;
-    if (http) {
-      this.#server = serveUnix(socket, http);
-    }
+    if (http) this.#routes = new Routes(socket, http, this.#log());
     if (start) {
       Promise.resolve(start.call(this.#instance, { signal, run })).then(
         () => this.#broken(new Error("The plugin's start() ended although nothing stopped it")),
@@ -177,7 +175,7 @@ export class Runner {
     this.#stopping.abort(new DOMException("The instance stops", "AbortError"));
     try {
       await this.#instance.stop?.();
-      await this.#server?.stop();
+      await this.#routes?.stop();
     } catch (error) {
       this.#log().error("Stopping failed", { error: toFailure(error).message });
     }
@@ -195,15 +193,4 @@ export class Runner {
         this.#post({ kind: "log", level, message: plainMessage(message), fields: plainFields(fields) });
     return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
   }
-}
-
-/** Serves a plugin's routes to the agent. Downloads may pause as long as they like. */
-function serveUnix(unix: string, app: Hono) {
-  return Bun.serve({
-    unix,
-    fetch(request, server) {
-      server.timeout(request, 0);
-      return app.fetch(request);
-    },
-  });
 }
