@@ -96,7 +96,7 @@ export class Catalogue {
     for (const { kept, ttlSeconds } of this.#parts) {
       kept.expire(this.#now(), (ttlSeconds + this.#config.max_staleness) * 1000);
     }
-    this.#forgetGone();
+    this.details.keepOnly(new Set(this.backups.servers()));
     this.lastDurationMs = performance.now() - startedAt;
     const failures = outcomes.filter((outcome) => outcome.status === "rejected");
     const hasCached = cached.some((part) => part.isBasic);
@@ -198,7 +198,9 @@ export class Catalogue {
         }),
       );
       this.barmanVersion = value.barmanVersion;
-      this.diagnosed.keepOnly(new Set(value.servers.keys()));
+      const existing = new Set(value.servers.keys());
+      this.#journal.keepOnly(existing);
+      this.diagnosed.keepOnly(existing);
       for (const [name, server] of counted) {
         this.diagnosed.put(name, server, at);
         this.#journal.gave("diagnose", name, at);
@@ -225,6 +227,7 @@ export class Catalogue {
       this.#journal.gave(command, server, at);
     }
     if (found.existing === undefined) return;
+    this.#journal.keepOnly(found.existing);
     kept.keepOnly(found.existing);
     // What another command fails to renew in this collection must not outlive the server itself.
     for (const other of [this.backups, this.checks, this.replication, this.diagnosed]) {
@@ -235,13 +238,6 @@ export class Catalogue {
   /** Whether the server's configuration says `active = false`, as far as anything that was asked tells it. */
   isInactive(server: string): boolean {
     return this.inactive.has(server) || this.diagnosed.get(server)?.active === false;
-  }
-
-  /** Forgets what belongs to servers of which nothing is known any more. */
-  #forgetGone(): void {
-    const all = [this.backups, this.checks, this.replication, this.diagnosed];
-    this.details.keepOnly(new Set(this.backups.servers()));
-    this.#journal.keepOnly(new Set(all.flatMap((kept) => kept.servers())));
   }
 
   #spans(): Map<string, Span> {
