@@ -6,7 +6,7 @@ import type { Series } from "./metrics/series.ts";
 export type CommandName = "list-backups" | "check" | "show-backup" | "list-servers" | "replication-status" | "diagnose";
 
 /** Why an answer is missing (spawn, exit, timeout, parse, oversize), or that it is not whole (partial). */
-export const failureReasons = ["spawn", "exit", "timeout", "parse", "oversize", "partial"] as const;
+const failureReasons = ["spawn", "exit", "timeout", "parse", "oversize", "partial"] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
 const shownLevels = ["info", "warning", "error", "exception"] as const satisfies readonly MessageLevel[];

@@ -2,7 +2,7 @@
 import { z } from "holdfast";
 import { readServers } from "./answers.ts";
 import { type Envelope, isObject, parseEnvelope } from "./envelope.ts";
-import { amount, isoTimeField, text } from "./fields.ts";
+import { amount, isoTimeField } from "./fields.ts";
 
 /** Everything but id and status is absent while the copy runs, and after it failed. */
 export interface BackupDetail {
@@ -24,7 +24,6 @@ const section = <Shape extends z.ZodRawShape>(shape: Shape) => z.looseObject(sha
 const detail = z.looseObject({
   backup_id: z.string(),
   status: z.string(),
-  backup_name: text,
   base_backup_information: section({
     begin_time: isoTimeField,
     end_time: isoTimeField,

@@ -1,4 +1,4 @@
-/** Puts what is known into the metrics: the profile of one of the replaced exporters, and what goes beyond it. */
+/** Puts what is known into the metrics of the replaced exporters, with the values that one or the other would give. */
 import type { Backup } from "./backups.ts";
 import { isRestorable, newest, oldest } from "./backups.ts";
 import type { Catalogue } from "./catalogue.ts";
