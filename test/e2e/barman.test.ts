@@ -217,6 +217,22 @@ test("a Barman slower than the interval is never asked twice at a time", async (
   expect(sampleValue(await agent.scrape(), "barman_metrics_update")).toBeGreaterThanOrEqual(2500);
 }, 60_000);
 
+test("with a Barman that refuses to work the agent lives, and page, status and log say why", async () => {
+  const env = { BARMAN_REPLAY_SCENARIOS: "run-errors/wrong-user" };
+  await using agent = await startAgent(yamlOf({}, { interval: "1s", env }), inUtc);
+  const failed = { command: "check", reason: "exit" };
+  const page = await waitFor("three failures", async () => {
+    const text = await agent.scrape();
+    return (sampleValue(text, "barman_exporter_command_failures_total", failed) ?? 0) >= 3 && text;
+  });
+  expect(sampleValue(page, "holdfast_collect_success", { name: "barman" })).toBe(0);
+  expect(sampleValue(page, "holdfast_collect_failures_total", { name: "barman", reason: "exit" })).toBeGreaterThan(0);
+  expect(findSamples(page, "barman_backups_total")).toEqual([]);
+  expect(await (await agent.fetch("/api/v1/status")).text()).toContain("please run barman as 'barman' user");
+  // One line of the plugin for each command, and one of the agent; repeats are for level debug.
+  expect(agent.stderr.filter((line) => line.includes("level=warn")).length).toBeLessThanOrEqual(3);
+});
+
 test.each(["sleep", "ignore-term", "grandchild"])(
   "SIGTERM leaves no process of Barman behind (%s)",
   async (manner) => {

@@ -225,6 +225,19 @@ test("a last backup that is deleted gives way to the one before, and its figures
   expect(run.calls).toContain("show-backup pg 20261120T071840");
 });
 
+test("a Barman that a signal ended is believed where its answer is whole, and only there", async () => {
+  const { collect, state } = await replay();
+  const whole = JSON.stringify({ pg: [done(id)] });
+  const ended = (stdout: string) => (line: string) =>
+    line.startsWith("list-backups") ? { stdout, exitCode: 128 } : undefined;
+  state.answer = ended(whole.slice(0, -2));
+  const cut = await collect();
+  expect(cut.of("barman_backups_total")).toEqual({});
+  expect(failures(cut)).toEqual({ '{command="list-backups",reason="exit"}': 1 });
+  state.answer = ended(whole);
+  expect((await collect(60)).of("barman_backups_total")).toEqual({ '{server="pg"}': 1 });
+});
+
 test("a flood on stderr beside a good answer is logged once, and shortened", async () => {
   const { collect, state, plugin } = await replay();
   const stderr = `${"WARNING: odd\n".repeat(5000)}${"x".repeat(100_000)}`;
