@@ -5,8 +5,14 @@ import { agentExecutable } from "../harness/agent.ts";
 import { createFolder } from "../harness/folders.ts";
 import { pluginFiles } from "./plugins.ts";
 
-async function holdfast(args: readonly string[], cwd = "/") {
-  const child = Bun.spawn([agentExecutable, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe", cwd });
+async function holdfast(args: readonly string[], cwd = "/", env: Record<string, string> = {}) {
+  const child = Bun.spawn([agentExecutable, ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    cwd,
+    env: { ...process.env, ...env },
+  });
   const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   return { status: await child.exited, stdout, stderr };
 }
@@ -116,4 +122,14 @@ test("check and run tell everything that is wrong, web config files and plugin_d
       "",
     ]);
   }
+});
+
+test("a folder for sockets that cannot be made is told with its remedy", async () => {
+  await using folder = await createFolder("holdfast-commands");
+  await Bun.write(join(folder.path, "holdfast.yml"), "listen: 127.0.0.1:0\nplugins: {}\n");
+  const { status, stderr } = await holdfast(["run", "-c", "holdfast.yml"], folder.path, { TMPDIR: "/nonesuch" });
+  expect(stderr).toBe(
+    "holdfast: Cannot make a folder for sockets in /nonesuch: no such file, set TMPDIR to a folder that this user may write to\n",
+  );
+  expect(status).toBe(1);
 });
