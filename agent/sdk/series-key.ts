@@ -14,8 +14,9 @@ export function seriesKey(labels: Labels, sortedNames: readonly string[] = Objec
   for (const name of sortedNames) {
     const value = labels[name];
     if (value === undefined) continue;
-    const text = String(value);
-    key += `${name}:${text.length}:${text},`;
+    const text = typeof value === "string" ? value : String(value);
+    // A name has no colon and no semicolon: either form can be read back, so no two label sets share a key.
+    key += text.includes(",") ? `${name};${text.length};${text},` : `${name}:${text},`;
   }
   return key;
 }
