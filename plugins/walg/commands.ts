@@ -1,0 +1,104 @@
+/** The questions that wal-g is asked, each with its parser. */
+import type { Run, RunResult } from "holdfast";
+import { RunError } from "holdfast";
+import type { Environment } from "../common/postgres/conninfo.ts";
+import { type BackupList, noBackups, parseBackupList, withKnownDetails } from "./backups.ts";
+import { parseStorageUsage, type StorageUsage } from "./storage-usage.ts";
+import { parseTimelines, type StoredTimeline } from "./timelines.ts";
+import { parseVerification, type Verification } from "./verification.ts";
+import { parseStoredSegments, type StoredSegment } from "./wal-files.ts";
+
+/** How wal-g is called; the same for all questions of an instance. */
+export interface Caller {
+  readonly prefix: readonly string[];
+  readonly path: string;
+  readonly configPath: string | undefined;
+  readonly environment: Environment;
+  readonly workingDirectory: string | undefined;
+  readonly maxOutputBytes: number;
+}
+
+/** What a run needs: the means to run commands, and until when. */
+export interface Asking {
+  readonly run: Run;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Runs wal-g. The arguments stay exactly as the original exporter had them, `--config` last, for rules of sudo match them.
+ * @throws {RunError} No answer.
+ */
+export function askWalg(caller: Caller, words: readonly string[], { run, timeoutMs }: Asking): Promise<RunResult> {
+  const { prefix, path, configPath, environment, workingDirectory, maxOutputBytes } = caller;
+  const config = configPath === undefined ? [] : ["--config", configPath];
+  const [program = path, ...rest] = [...prefix, path, ...words, ...config];
+  return run([program, ...rest], {
+    timeoutMs,
+    maxOutputBytes,
+    env: environment,
+    ...(workingDirectory === undefined ? {} : { cwd: workingDirectory }),
+  });
+}
+
+/**
+ * All backups. One without its metadata makes wal-g refuse the whole detailed list; then the short one is taken, with
+ * what is known from before, and `onRefused` is told.
+ * @param known The list before this one.
+ * @throws {RunError | SyntaxError} No list; where both questions fail, the failure of the first.
+ * Source: wal-g issue 556.
+ */
+export async function listBackups(
+  caller: Caller,
+  asking: Asking,
+  known: BackupList | undefined,
+  onRefused: (error: RunError) => void,
+): Promise<BackupList> {
+  try {
+    return readList(await askWalg(caller, ["backup-list", "--detail", "--json"], asking));
+  } catch (error) {
+    if (!(error instanceof RunError) || error.reason !== "exit") throw error;
+    const short = await askWalg(caller, ["backup-list", "--json"], asking)
+      .then(readList)
+      .catch(() => undefined);
+    if (!short) throw error;
+    onRefused(error);
+    return withKnownDetails(short, known);
+  }
+}
+
+/** Before 3.0.6 wal-g printed nothing for an empty storage, and said so on stderr only. */
+function readList({ stdout, stderr }: RunResult): BackupList {
+  return stdout.trim() === "" && stderr.includes("No backups found") ? noBackups : parseBackupList(stdout);
+}
+
+export async function showTimelines(
+  caller: Caller,
+  asking: Asking,
+  withoutBackups: boolean,
+): Promise<StoredTimeline[]> {
+  const words = ["wal-show", "--detailed-json", ...(withoutBackups ? ["--without-backups"] : [])];
+  return parseTimelines((await askWalg(caller, words, asking)).stdout);
+}
+
+export async function verifyWal(caller: Caller, asking: Asking): Promise<Verification> {
+  return parseVerification((await askWalg(caller, ["wal-verify", "integrity", "timeline", "--json"], asking)).stdout);
+}
+
+export async function probeStorage(caller: Caller, asking: Asking, words: readonly string[]): Promise<void> {
+  await askWalg(caller, words, asking);
+}
+
+/** The newest stored segment of each timeline. */
+export async function listSegments(caller: Caller, asking: Asking): Promise<ReadonlyMap<number, StoredSegment>> {
+  return parseStoredSegments((await askWalg(caller, ["st", "ls", "wal_005"], asking)).stdout);
+}
+
+export async function measureStorage(caller: Caller, asking: Asking): Promise<StorageUsage> {
+  return parseStorageUsage((await askWalg(caller, ["st", "ls", "-r"], asking)).stdout);
+}
+
+/** `wal-g version v3.0.8 <revision> <date> PostgreSQL`, separated by tabs; undefined when it says something else. */
+export async function askVersion(caller: Caller, asking: Asking): Promise<string | undefined> {
+  const { stdout } = await askWalg({ ...caller, configPath: undefined }, ["--version"], asking);
+  return /version (\S+)/.exec(stdout)?.[1];
+}
