@@ -364,7 +364,9 @@ test.if(process.getuid?.() === 0)("wal-g runs as the user that is asked for", as
 });
 
 test("a user that does not exist is told at once", async () => {
-  await expect(plugin({ user: "no-such-user" })).rejects.toThrow('Cannot run wal-g as "no-such-user": there is no such user');
+  await expect(plugin({ user: "no-such-user" })).rejects.toThrow(
+    'Cannot run wal-g as "no-such-user": there is no such user',
+  );
 });
 
 test("where no server tells, the storage's listing says when WAL arrived", async () => {

@@ -80,9 +80,12 @@ test("a service that is nowhere is an error that names the files", async () => {
   );
 });
 
-test.each([{ port: "0" }, { port: "70000" }, { port: "x" }, { sslmode: "maybe" }])("%j is an error", async (keywords) => {
-  await expect(resolveConnection(keywords, { HOME: home })).rejects.toThrow(/^Cannot connect to PostgreSQL/);
-});
+test.each([{ port: "0" }, { port: "70000" }, { port: "x" }, { sslmode: "maybe" }])(
+  "%j is an error",
+  async (keywords) => {
+    await expect(resolveConnection(keywords, { HOME: home })).rejects.toThrow(/^Cannot connect to PostgreSQL/);
+  },
+);
 
 test("the password comes from the password file, unless others may read that", async () => {
   const passfile = join(home, ".pgpass");
