@@ -101,9 +101,8 @@ function showTimelines(series: Series, { timelines, verification, segmentSizeByt
       end && Number(segmentEnd(end.number, segmentSizeBytes)),
     );
   }
-  const highest =
-    verification?.highestStoredTimeline ?? (timelines?.length ? Math.max(...timelines.map(({ id }) => id)) : undefined);
-  series.set("walg_timeline_highest_in_storage", {}, highest);
+  const highest = verification?.highestStoredTimeline ?? timelines?.reduce((a, { id }) => Math.max(a, id), 0);
+  series.set("walg_timeline_highest_in_storage", {}, highest || undefined);
 }
 
 /** Counts what is missing since the oldest backup that is not permanent: what retention removed before it is no loss. */

@@ -49,12 +49,13 @@ export function pathThroughTimelines(
   segmentSizeBytes: number,
 ): WalPath | undefined {
   const known = new Map(timelines.map((timeline) => [timeline.id, timeline]));
-  const heads = timelines.map(({ id }) => id).filter((id) => id <= (current ?? Number.POSITIVE_INFINITY));
+  let head = -1;
+  for (const { id } of timelines) if (id > head && id <= (current ?? id)) head = id;
   const portions: Portion[] = [];
   const archived: Range[] = [];
   let bound: Pick<Portion, "last" | "endLsn"> = { last: Number.POSITIVE_INFINITY, endLsn: undefined };
   const visited = new Set<number>();
-  let timeline = known.get(Math.max(...heads));
+  let timeline = known.get(head);
   while (timeline && !visited.has(timeline.id)) {
     visited.add(timeline.id);
     const start = timeline.startSegment && parseSegmentName(timeline.startSegment, segmentSizeBytes);

@@ -148,7 +148,8 @@ async function createFolder(): Promise<string> {
   return folder;
 }
 
-function asServerUser(command: readonly string[]): string[] {
+/** A command as the user that the server runs as. */
+export function asServerUser(command: readonly string[]): string[] {
   return isRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--", ...command] : [...command];
 }
 

@@ -396,6 +396,17 @@ test("every page is whole, however many are read while answers come", async () =
   await stop();
 }, 20_000);
 
+test("the whole page of F1 is the golden one", async () => {
+  const page = await (await plugin()).collect();
+  // How long commands took, and in which order they ended, is all that differs from run to run.
+  const steady = page
+    .replace(/^(?:# (?:HELP|TYPE) )?walg_command_duration_seconds.*\n/gm, "")
+    .replace(/^(walg_(?:scrape|backup_list|wal_verify)_duration_seconds|walg_storage_latency_seconds) .*$/gm, "$1 …");
+  const golden = new URL("../fixtures/walg/f1/page.txt", import.meta.url);
+  if (process.env.UPDATE_GOLDEN) await Bun.write(golden, steady);
+  expect(steady.split("\n")).toEqual((await Bun.file(golden).text()).split("\n"));
+});
+
 const promtool = Bun.which("promtool");
 test.skipIf(promtool === null)("promtool finds nothing to say but for inherited names", async () => {
   const page = await (await plugin({ wal_times: { enabled: true } })).collect();
