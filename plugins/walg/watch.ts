@@ -138,6 +138,8 @@ export class Watch {
       );
       const listed = { ...found, chains: deltaChains(found.backups) };
       countChanges(this.#series, known, listed);
+      // What the text was made into is garbage by now; the page is about to be made beside it.
+      if (listed.backups.length > manyBackups) Bun.gc(true);
       return listed;
     });
     const timelines = asksFor("wal-show")
