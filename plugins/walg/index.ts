@@ -10,8 +10,8 @@ export default definePlugin({
   description: "Backups and WAL of a PostgreSQL server in a WAL-G storage",
   version,
   config: settings,
-  // A single collection waits for wal-verify; an instance that runs never does.
-  defaults: { interval: "60s", timeout: "150s" },
+  // The first collection waits for the list of backups, which may take two minutes, and a while for the rest.
+  defaults: { interval: "60s", timeout: "3m" },
   async setup(context) {
     // wal-g and libpq are set up by the environment; instances add their own, which never leaves them.
     const watch = await Watch.create(context, version, process.env);

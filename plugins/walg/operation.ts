@@ -85,7 +85,7 @@ const isTimeout = (signal: AbortSignal): boolean =>
   (signal.reason as { name?: string } | undefined)?.name === "TimeoutError";
 
 /** Waits; ends early, without an error, when the signal is aborted. */
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   const over = Promise.withResolvers<void>();
   const end = () => over.resolve();

@@ -80,6 +80,9 @@ export const settings = z.strictObject({
     .refine(isSegmentName, "expected the name of a WAL segment, 24 hexadecimal digits")
     .optional()
     .describe("Segments that are missing before this one are known to be lost, and not counted."),
+  first_wait: positive("30s").describe(
+    "How long the first page waits for all commands; for the list of backups it always waits.",
+  ),
   max_backup_series: z
     .int()
     .nonnegative()

@@ -12,7 +12,7 @@ import * as commands from "./commands.ts";
 import { deltaChains } from "./delta-chains.ts";
 import { commandEnvironment, identityOf } from "./environment.ts";
 import { knowledgeOf, type ListedBackups, type Operations } from "./knowledge.ts";
-import { failureReason, Operation, type Outcome } from "./operation.ts";
+import { failureReason, Operation, type Outcome, pause } from "./operation.ts";
 import { countFailure, createCounters, showOperations } from "./own-page.ts";
 import { Series } from "./series.ts";
 import { readServerState } from "./server.ts";
@@ -34,6 +34,7 @@ export class Watch {
   /** Names of the operations that fail: a failure is told once, and so is its end. */
   readonly #failing = new Set<string>();
   #started = false;
+  #isFirstPage = true;
   #republishing: ReturnType<typeof setTimeout> | undefined;
   #tidying: ReturnType<typeof setTimeout> | undefined;
   #warnedOfTimelineZero = false;
@@ -76,13 +77,14 @@ export class Watch {
   }
 
   /**
-   * Makes the page of the latest answers. Without `start()`, as for a single collection, everything is asked first;
-   * with it, only the first list of backups is waited for.
+   * Makes the page of the latest answers. The first one is waited for: a single collection should have them all, and a
+   * running instance should not wait for ever; of what comes later than `first_wait` only the list of backups counts.
+   * Without `start()` everything is asked each time.
    * @throws Why the last list of backups failed.
    */
   async collect({ signal, run }: CollectContext): Promise<void> {
     const { list } = this.#operations;
-    if (this.#started) await untilAborted(list.firstOutcome, signal);
+    if (this.#started) await untilAborted(this.#firstAnswers(signal), signal);
     else await Promise.all(this.#scheduled.map((operation) => operation.askOnce(run, signal)));
     if (list.outcome?.error !== undefined) {
       // The gauges go back to what they were; what other commands found since then follows.
@@ -91,6 +93,18 @@ export class Watch {
     }
     signal.throwIfAborted();
     this.#fillPage();
+  }
+
+  async #firstAnswers(signal: AbortSignal): Promise<void> {
+    await this.#operations.list.firstOutcome;
+    if (this.#operations.list.isSound && this.#isFirstPage) {
+      const all = Promise.all(this.#scheduled.map(({ firstOutcome }) => firstOutcome));
+      const enough = new AbortController();
+      const patience = pause(this.#context.config.first_wait * 1000, AbortSignal.any([signal, enough.signal]));
+      await Promise.race([all, patience]);
+      enough.abort();
+    }
+    this.#isFirstPage = false;
   }
 
   stop(): void {

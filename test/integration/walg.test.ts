@@ -152,6 +152,7 @@ test("a missing executable is told as such, and the page stays", async () => {
 test("a command that ignores SIGTERM, with a child that holds stdout, is ended and delays no other", async () => {
   await standIn.reply("wal-verify-integrity-timeline", { behaviour: "stubborn" });
   const test = await plugin({
+    first_wait: "10ms",
     wal: { interval: "1h", timeout: "500ms" },
     list: { interval: "50ms" },
     storage: { interval: "50ms" },
@@ -174,6 +175,18 @@ test("a command that ignores SIGTERM, with a child that holds stdout, is ended a
     async () => (await value(test, 'walg_command_errors_total{operation="wal-verify",reason="timeout"}')) === 1,
   );
   await until("its processes are gone", async () => !(await Promise.all(processes.map(isRunning))).includes(true));
+  await stop();
+});
+
+test("the first page waits for all first answers, the next ones for none", async () => {
+  const test = await plugin();
+  const stop = start(test);
+  const page = await test.collect();
+  expect(samplesOf(page)).toMatchObject({
+    walg_storage_up: 1,
+    'walg_wal_verify_status{operation="integrity"}': 2,
+    walg_timeline_current: 2,
+  });
   await stop();
 });
 
