@@ -36,7 +36,7 @@ export interface InstanceConfig {
   place(path: readonly PropertyKey[]): Place;
 }
 
-/** A place in a configuration file; line and column count from 1. */
+/** A place in a configuration file; line and column count from 1. Line 0: the file as a whole, or a flag of the command line. */
 export interface Place {
   readonly file: string;
   readonly line: number;

@@ -40,7 +40,7 @@ export function toText(families: Iterable<Family>): string {
 }
 
 /** The `# HELP` and `# TYPE` lines of a family. */
-export function head({ name, type, help }: Pick<Family, "name" | "type" | "help">): string {
+export function head({ name, type, help }: { name: string; type: string; help: string }): string {
   const text = help.replace(/[\\\n]/g, (c) => (c === "\n" ? "\\n" : "\\\\"));
   return `# HELP ${name} ${text}\n# TYPE ${name} ${type}\n`;
 }

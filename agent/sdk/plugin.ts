@@ -35,7 +35,7 @@ export interface SetupContext<Config> {
   readonly run: Run;
   /** Aborted when the instance stops. */
   readonly signal: AbortSignal;
-  /** Publishes the metrics as they are now, for values that change between collections. */
+  /** Publishes the metrics as they are now, for values that change between collections; during one, when it has ended. */
   publish(): Promise<void>;
   /** The clock: Unix time in milliseconds. */
   now(): number;
@@ -47,6 +47,8 @@ export interface CollectContext {
   readonly signal: AbortSignal;
   /** Runs a command that ends with this collection. */
   readonly run: Run;
+  /** Publishes what this collection has set so far, all of it: for one that may wait long for the rest. */
+  publish(): Promise<void>;
 }
 
 /** What `setup` returns; every member may be left out. */

@@ -123,7 +123,7 @@ function spawn(command: readonly [string, ...string[]], { env, cwd, stdin }: Run
       stderr: "pipe",
       // A session, and so a process group, of its own.
       detached: true,
-      ...(env === undefined ? {} : { env }),
+      env: env ?? process.env,
       ...(cwd === undefined ? {} : { cwd }),
     });
   } catch (cause) {
@@ -181,6 +181,7 @@ class Ending {
 /** Reads a pipe up to a bound. Past it, `onOverflow` is called; without one, the beginning is let go. */
 class Output {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #maxBytes: number;
   readonly #chunks: Uint8Array[] = [];
   readonly #done: Promise<void>;
   #bytes = 0;
@@ -188,9 +189,11 @@ class Output {
 
   constructor(stream: ReadableStream<Uint8Array>, maxBytes: number, onOverflow?: () => void) {
     this.#reader = stream.getReader() as ReadableStreamDefaultReader<Uint8Array>;
-    this.#done = this.#read(maxBytes, onOverflow);
+    this.#maxBytes = maxBytes;
+    this.#done = this.#read(onOverflow);
   }
-  async #read(maxBytes: number, onOverflow?: () => void): Promise<void> {
+  async #read(onOverflow?: () => void): Promise<void> {
+    const maxBytes = this.#maxBytes;
     for (;;) {
       const { done, value } = await this.#reader.read();
       if (done) return;
@@ -218,6 +221,6 @@ class Output {
     await this.#reader.cancel().catch(() => {});
   }
   text(): string {
-    return new TextDecoder().decode(Buffer.concat(this.#chunks));
+    return new TextDecoder().decode(Buffer.concat(this.#chunks).subarray(-this.#maxBytes));
   }
 }

@@ -7,10 +7,12 @@ import type { Plugin, PluginInstance } from "./plugin.ts";
 import { createRun, type Run } from "./run.ts";
 
 export interface TestOptions {
+  /** The instance's name. Default: the plugin's. */
+  name?: string;
   /** The instance's `config:`, as it would stand in the YAML. */
   config?: unknown;
   labels?: Readonly<Record<string, string>>;
-  /** Replaces commands; default: really runs them. */
+  /** Replaces commands, e.g. by `replay()`; default: really runs them. */
   run?: Run;
   /** The clock, Unix milliseconds. Default: the real one. */
   now?: () => number;
@@ -27,6 +29,8 @@ export interface TestInstance {
   readonly instance: PluginInstance;
   /** What the instance has logged so far. */
   readonly logs: readonly LogLine[];
+  /** The text of each `publish()` so far. */
+  readonly published: readonly string[];
   /** Runs one collection as the agent would and returns the text of all metrics; a failed one throws and changes no gauge. */
   collect(options?: { signal?: AbortSignal }): Promise<string>;
   /** The text of the metrics as they are now. */
@@ -41,44 +45,47 @@ export interface TestInstance {
  */
 export async function testPlugin<Schema extends z.ZodType>(
   plugin: Plugin<Schema>,
-  { config = {}, labels = {}, run, now = Date.now }: TestOptions = {},
+  { name = plugin.name, config = {}, labels = {}, run, now = Date.now }: TestOptions = {},
 ): Promise<TestInstance> {
   const stopping = new AbortController();
   const metrics = new InstanceMetrics(Object.keys(labels));
   const logs: LogLine[] = [];
+  const published: string[] = [];
   const at =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}) =>
       void logs.push({ level, message, fields });
   const log: Log = { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
   const text = async () => toText(await toFamilies(metrics.all(), labels));
+  const publish = async () => void published.push(await text());
   const instance = await plugin.setup({
-    name: plugin.name,
-    config: plugin.config.parse(config),
+    name,
+    config: await plugin.config.parseAsync(config),
     metrics,
     log,
     run: run ?? createRun(stopping.signal),
     signal: stopping.signal,
-    publish: async () => {},
+    publish,
     now,
   });
   return {
     instance,
     logs,
+    published,
     text,
     async collect({ signal = new AbortController().signal } = {}) {
       const either = AbortSignal.any([signal, stopping.signal]);
       const restore = metrics.emptyGauges();
       try {
-        await instance.collect?.({ signal: either, run: run ?? createRun(either) });
+        await instance.collect?.({ signal: either, run: run ?? createRun(either), publish });
+        return await text();
       } catch (error) {
         restore();
         throw error;
       }
-      return text();
     },
     async stop() {
-      stopping.abort();
+      stopping.abort(new DOMException("The instance stops", "AbortError"));
       await instance.stop?.();
     },
   };

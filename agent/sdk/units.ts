@@ -30,11 +30,15 @@ const bytesPerUnit: Readonly<Record<string, number>> = {
 
 /** Bytes in a text such as `16MiB`, `1GB`, `512`; undefined when it is none, or no whole number of bytes. */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?) ?([kKMGT]?i?B|)$/.exec(text);
+  const match = /^(\d{1,30}(?:\.\d{1,30})?) ?([kKMGT]?i?B|)$/.exec(text);
   const unit = bytesPerUnit[match?.[2] ?? "?"];
   if (!match || unit === undefined) return undefined;
-  const bytes = Number(match[1]) * unit;
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  const [whole = "", fraction = ""] = (match[1] ?? "").split(".");
+  // As whole numbers: 8.2 * 1e12 is no integer.
+  const scaled = BigInt(whole + fraction) * BigInt(unit);
+  const scale = 10n ** BigInt(fraction.length);
+  const bytes = Number(scaled / scale);
+  return scaled % scale === 0n && Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** Where to listen. `host` is empty for all interfaces; `port` 0 is a free one. */
@@ -45,7 +49,7 @@ export interface Address {
 
 /** An address such as `127.0.0.1:9847`, `[::1]:9847`, `:9351`, `localhost:80`; undefined when it is none. */
 export function parseAddress(text: string): Address | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   return match && port <= 65_535 ? { host: match[1] ?? match[2] ?? "", port } : undefined;
 }

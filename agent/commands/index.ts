@@ -1,0 +1,47 @@
+/** The table of commands. A command's module is loaded when it is called. */
+import type { Command } from "./command.ts";
+
+const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  run: () => import("./run.ts"),
+  check: () => import("./check.ts"),
+  collect: () => import("./collect.ts"),
+  schema: () => import("./schema.ts"),
+  "plugin list": () => import("./plugin-list.ts"),
+  "plugin new": () => import("./plugin-new.ts"),
+  "plugin test": () => import("./plugin-test.ts"),
+  version: () => import("./version.ts"),
+};
+
+const summaries: Readonly<Record<string, string>> = {
+  run: "Run the agent (also: holdfast --config.file=FILE)",
+  check: "Check the configuration and print every problem",
+  collect: "Run one instance once and print its metrics",
+  schema: "Print the JSON Schema of the configuration",
+  "plugin list": "List the plugins that a configuration can use",
+  "plugin new": "Write a new plugin with its test",
+  "plugin test": "Run the tests of a plugin",
+  version: "Print the version",
+};
+
+export const commandNames: ReadonlySet<string> = new Set(Object.keys(commands));
+
+export async function loadCommand(name: string): Promise<Command | undefined> {
+  return (await commands[name]?.())?.command;
+}
+
+/** The text of `holdfast --help`. */
+export function programHelp(): string {
+  const width = Math.max(...Object.keys(summaries).map((name) => name.length));
+  const lines = Object.entries(summaries).map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`);
+  return [
+    "holdfast watches backups, keeps WAL and monitoring history, and serves metrics.",
+    "",
+    "Usage: holdfast COMMAND [flags]",
+    "",
+    "Commands:",
+    ...lines,
+    "",
+    "holdfast COMMAND --help tells the flags of a command.",
+    "Exit status: 0 success, 1 work that failed, 2 a wrong command line or configuration.",
+  ].join("\n");
+}

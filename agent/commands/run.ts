@@ -1,0 +1,35 @@
+import { withRuntimeDir } from "../host/runtime-dir.ts";
+import { refuseSocketActivation } from "../system/activation.ts";
+import { connectServiceManager } from "../system/notify.ts";
+import { onReload, onStop } from "../system/signals.ts";
+import { Agent, ConfigError } from "./agent.ts";
+import { type Command, UsageError } from "./command.ts";
+import { configFlag, overrideFlags, readConfig, reportProblems } from "./configuration.ts";
+
+export const command: Command = {
+  name: "run",
+  summary: "Runs the agent until SIGTERM or SIGINT.",
+  flags: [configFlag, ...overrideFlags],
+  details: `Signals: SIGUSR1 and SIGHUP reload the configuration, SIGTERM and SIGINT stop the agent.
+Exit status: 0 stopped, 1 it could not listen or failed otherwise, 2 wrong command line or configuration.`,
+  async run(flags) {
+    const refused = refuseSocketActivation();
+    if (refused) throw new UsageError(refused);
+    const serviceManager = connectServiceManager();
+    return await withRuntimeDir(async (runtimeDir) => {
+      const agent = new Agent(() => readConfig(flags), serviceManager, runtimeDir);
+      try {
+        await agent.start();
+      } catch (error) {
+        if (error instanceof ConfigError) return reportProblems(error.problems);
+        throw error;
+      }
+      onReload(() => void agent.reload());
+      const stopped = Promise.withResolvers<void>();
+      onStop(() => stopped.resolve());
+      await stopped.promise;
+      await agent.stop();
+      return 0;
+    });
+  },
+};

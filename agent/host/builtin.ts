@@ -1,0 +1,4 @@
+/** The plugins in the executable. Each is loaded by the worker that needs it. */
+export const builtInPlugins: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
+  barman: () => import("../../plugins/barman/index.ts"),
+};

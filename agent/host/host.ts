@@ -1,0 +1,190 @@
+/** All instances: prepares a configuration whole, then changes what differs and nothing else. */
+import { join } from "node:path";
+import type { AgentConfig, InstanceConfig, Problem } from "../config/config.ts";
+import { issuesToProblems } from "../config/issues.ts";
+import { nearest } from "../config/suggestions.ts";
+import type { Snapshots } from "../metrics/snapshots.ts";
+import type { Log, LogFields } from "../sdk/log.ts";
+import { Repeats } from "../system/repeats.ts";
+import { messageOf } from "./failures.ts";
+import { History, Instance, type InstanceDependencies, type Prepared } from "./instance.ts";
+import { PluginFailure, PluginWorker } from "./plugin-worker.ts";
+import { type Catalogue, findPlugins, sourceDigest } from "./plugins.ts";
+import type { PluginSource } from "./protocol.ts";
+
+export interface HostDependencies {
+  readonly snapshots: Snapshots;
+  /** A log whose lines carry the fields given and none of the secrets. */
+  createLog(fields: LogFields, secrets: readonly string[]): Log;
+  /** A private directory for the sockets of instances' routes. */
+  readonly runtimeDir: string;
+  /** Takes the exit of a child whose parent, a worker, is gone. */
+  reap(pid: number): void;
+  /** Told when the agent's own metrics have changed. */
+  changed?(): void;
+}
+
+/** A configuration found right, with workers that wait for their setup. */
+export interface Plan {
+  readonly config: AgentConfig;
+  readonly entries: readonly PlanEntry[];
+}
+
+interface PlanEntry {
+  readonly config: InstanceConfig;
+  readonly source: PluginSource;
+  readonly fingerprint: string;
+  /** Undefined: the running instance stays. */
+  readonly prepared: Prepared | PluginFailure | undefined;
+}
+
+type Starting = PlanEntry & { readonly prepared: Prepared | PluginFailure };
+
+/** Instances that start together begin their first collection this far apart at most. */
+const mostSpreadMs = 200;
+
+export class Host {
+  readonly #dependencies: HostDependencies;
+  readonly #running = new Map<string, { instance: Instance; fingerprint: string }>();
+  readonly #repeats = new Repeats();
+  readonly #log: Log;
+  readonly #instanceDependencies: InstanceDependencies;
+  #sockets = 0;
+
+  constructor(dependencies: HostDependencies) {
+    this.#dependencies = dependencies;
+    this.#log = dependencies.createLog({}, []);
+    // Made here, where no instance is in scope: a closure made in #replace() would keep every one that it replaced.
+    this.#instanceDependencies = {
+      ...dependencies,
+      repeats: this.#repeats,
+      socketPath: () => join(dependencies.runtimeDir, `${++this.#sockets}.sock`),
+      changed: () => dependencies.changed?.(),
+    };
+  }
+
+  get instances(): readonly Instance[] {
+    return [...this.#running.values()].map(({ instance }) => instance);
+  }
+  instance(name: string): Instance | undefined {
+    return this.#running.get(name)?.instance;
+  }
+
+  /**
+   * Loads the plugins of all new and changed instances and has them read their configuration. Changes nothing.
+   * @param options.deadlineMs Time that each plugin has to load.
+   * @param options.tolerant Whether a plugin that cannot be loaded is left to be retried, not a problem.
+   */
+  async prepare(
+    config: AgentConfig,
+    { deadlineMs = 10_000, tolerant = false }: { deadlineMs?: number; tolerant?: boolean } = {},
+  ): Promise<{ plan: Plan } | { problems: Problem[] }> {
+    const catalogue = await findPlugins(config.pluginDir).catch(
+      (error: unknown) => (error as { code?: string }).code ?? messageOf(error),
+    );
+    if (typeof catalogue === "string") {
+      const place = { file: config.file, line: 1, column: 1 };
+      return {
+        problems: [{ ...place, message: `Cannot read plugin_dir: ${catalogue}, expected a directory of plugins` }],
+      };
+    }
+    const results = await Promise.all(
+      config.instances.map((instance) => this.#prepareOne(instance, catalogue, deadlineMs, tolerant)),
+    );
+    const entries = results.flatMap((result) => (Array.isArray(result) ? [] : [result]));
+    const problems = results.flatMap((result) => (Array.isArray(result) ? result : []));
+    if (problems.length === 0) return { plan: { config, entries } };
+    this.abandon({ config, entries });
+    return { problems };
+  }
+
+  /** Ends the workers of a plan that is not applied. */
+  abandon({ entries }: Plan): void {
+    for (const { prepared } of entries) if (prepared && "worker" in prepared) prepared.worker.end(abandoned);
+  }
+
+  /** Stops what is gone, replaces what changed, starts what is new; unchanged instances keep their worker. */
+  async apply({ entries }: Plan): Promise<void> {
+    const wanted = new Set(entries.map(({ config }) => config.name));
+    const gone = [...this.#running].filter(([name]) => !wanted.has(name));
+    const starting = entries.filter((entry): entry is Starting => entry.prepared !== undefined);
+    const spreadMs = (index: number, { intervalSeconds = 60 }: InstanceConfig) =>
+      index * Math.min(mostSpreadMs, (intervalSeconds * 1000) / starting.length);
+    await Promise.all([
+      ...gone.map(([name, { instance }]) => this.#remove(name, instance)),
+      ...starting.map((entry, index) => this.#replace(entry, spreadMs(index, entry.config))),
+    ]);
+    for (const { config } of entries) this.instance(config.name)?.relocate(config);
+    // In the order of the configuration, for those who read the status page.
+    for (const { config } of entries) {
+      const running = this.#running.get(config.name);
+      if (running && this.#running.delete(config.name)) this.#running.set(config.name, running);
+    }
+    this.#dependencies.changed?.();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.instances.map((instance) => instance.stop()));
+  }
+
+  async #remove(name: string, instance: Instance): Promise<void> {
+    await instance.stop();
+    this.#running.delete(name);
+    this.#dependencies.snapshots.drop(name);
+    this.#repeats.forget(name);
+    this.#log.info("Instance removed", { instance: name });
+  }
+
+  async #replace({ config, source, fingerprint, prepared }: Starting, delayMs: number): Promise<void> {
+    const old = this.#running.get(config.name)?.instance;
+    await old?.stop();
+    const instance = new Instance(config, source, this.#instanceDependencies, old?.history ?? new History());
+    this.#running.set(config.name, { instance, fingerprint });
+    instance.start(prepared, delayMs);
+    if (old) this.#log.info("Instance replaced", { instance: config.name });
+  }
+
+  async #prepareOne(
+    config: InstanceConfig,
+    catalogue: Catalogue,
+    deadlineMs: number,
+    tolerant: boolean,
+  ): Promise<PlanEntry | Problem[]> {
+    const problem = (message: string): Problem[] => [{ ...config.place(["plugin"]), message }];
+    const source = catalogue.get(config.plugin);
+    if (!source) {
+      const known = [...catalogue.keys()];
+      const hint = nearest(config.plugin, known);
+      const meant = hint === undefined ? "" : `; did you mean ${JSON.stringify(hint)}?`;
+      return problem(
+        `Cannot find plugin ${JSON.stringify(config.plugin)}: expected one of ${known.join(", ")}${meant}`,
+      );
+    }
+    if ("problem" in source) return problem(`Cannot use plugins.${config.name}: ${source.problem}`);
+    const { plugin, intervalSeconds, timeoutSeconds, staleAfterSeconds, labels, config: own } = config;
+    const fingerprint = JSON.stringify([
+      [plugin, source, await sourceDigest(source)],
+      [intervalSeconds, timeoutSeconds, staleAfterSeconds],
+      [labels, own],
+    ]);
+    const entry = { config, source, fingerprint };
+    if (this.#running.get(config.name)?.fingerprint === fingerprint) return { ...entry, prepared: undefined };
+
+    const worker = new PluginWorker(this.#dependencies.reap);
+    try {
+      const facts = await worker.load(source, deadlineMs);
+      const issues = await worker.validate(config.config, deadlineMs);
+      if (issues.length === 0) return { ...entry, prepared: { worker, facts } };
+      worker.end(abandoned);
+      return issuesToProblems(config, issues);
+    } catch (error) {
+      const failure =
+        error instanceof PluginFailure ? error : new PluginFailure({ reason: "exception", message: messageOf(error) });
+      worker.end(failure);
+      if (tolerant) return { ...entry, prepared: failure };
+      return problem(`Cannot load plugin ${JSON.stringify(plugin)} of plugins.${config.name}: ${failure.message}`);
+    }
+  }
+}
+
+const abandoned = { reason: "exception", message: "The configuration was not applied" } as const;

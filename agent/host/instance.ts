@@ -1,0 +1,343 @@
+/** One instance: its worker from start to stop, its schedule, and what is known of it. */
+
+import type { InstanceConfig } from "../config/config.ts";
+import type { Snapshots } from "../metrics/snapshots.ts";
+import { formatAddress } from "../sdk/index.ts";
+import type { Log, LogFields } from "../sdk/log.ts";
+import { createRedactor } from "../system/redact.ts";
+import type { Repeats } from "../system/repeats.ts";
+import { messageOf } from "./failures.ts";
+import { type Notice, PluginFailure, PluginWorker } from "./plugin-worker.ts";
+import type { Failure, FailureReason, PluginFacts, PluginSource } from "./protocol.ts";
+import type { InstanceState, InstanceStatus } from "./status.ts";
+import { after, Backoff, nextTick, waited } from "./timing.ts";
+
+/** What an instance needs of the agent. */
+export interface InstanceDependencies {
+  readonly snapshots: Snapshots;
+  /** A log whose lines carry the fields given and none of the secrets. */
+  createLog(fields: LogFields, secrets: readonly string[]): Log;
+  readonly repeats: Repeats;
+  /** A new path at which a worker may serve the instance's routes. */
+  socketPath(): string;
+  reap(pid: number): void;
+  /** Told when the agent's own metrics of the instance have changed. */
+  changed(): void;
+}
+
+/** A plugin's worker that has loaded its plugin and waits for its setup. */
+export interface Prepared {
+  readonly worker: PluginWorker;
+  readonly facts: PluginFacts;
+}
+
+/** What outlives a reload of the instance: its counts since the agent's start, and its last collection. */
+export class History {
+  readonly collects = { success: 0, failure: 0 };
+  readonly failures = new Map<FailureReason, number>();
+  restarts = 0;
+  /** Unix milliseconds. */
+  lastSuccessAt: number | undefined;
+  lastDurationSeconds: number | undefined;
+  /** Undefined before the first collection has ended. */
+  lastSucceeded: boolean | undefined;
+}
+
+const defaultIntervalSeconds = 60;
+const defaultTimeoutSeconds = 30;
+const loadDeadlineMs = 10_000;
+const setupDeadlineMs = 60_000;
+const stopDeadlineMs = 10_000;
+/** What a collection gets between the abort of its signal and the end of its worker. */
+const abortGraceMs = 5_000;
+const firstBackoffMs = 1_000;
+const mostBackoffMs = 60_000;
+
+export class Instance {
+  #config: InstanceConfig;
+  readonly source: PluginSource;
+  readonly history: History;
+  readonly #dependencies: InstanceDependencies;
+  readonly #log: Log;
+  readonly #redact: (text: string) => string;
+  readonly #stopping = new AbortController();
+  readonly #backoff = new Backoff(firstBackoffMs, mostBackoffMs);
+  readonly #startedAt = Date.now();
+  #life: Promise<void> | undefined;
+  #worker: PluginWorker | undefined;
+  #facts: PluginFacts | undefined;
+  #socket: string | undefined;
+  #state: InstanceState = "starting";
+  #collects = true;
+  #collecting: { startedAt: number; end: (failure?: Failure) => void } | undefined;
+  #callOffStale: () => void = () => {};
+  #nextRunAt: number | undefined;
+  #lastError: InstanceStatus["lastError"];
+  readonly #first = Promise.withResolvers<Failure | undefined>();
+
+  constructor(
+    config: InstanceConfig,
+    source: PluginSource,
+    dependencies: InstanceDependencies,
+    history = new History(),
+  ) {
+    this.#config = config;
+    this.source = source;
+    this.history = history;
+    this.#dependencies = dependencies;
+    this.#log = dependencies.createLog({ instance: config.name, plugin: config.plugin }, config.secrets);
+    this.#redact = createRedactor(config.secrets);
+    // A snapshot that a predecessor has left ages on.
+    if (dependencies.snapshots.has(config.name)) this.#ageSnapshot();
+  }
+
+  /**
+   * Starts the instance and keeps it going until `stop()`.
+   * @param prepared A worker that has loaded the plugin, or why there is none.
+   * @param delayMs Time before the first collection, so that instances do not all begin at once.
+   */
+  start(prepared: Prepared | PluginFailure, delayMs = 0): void {
+    this.#life ??= this.#live(prepared, delayMs);
+  }
+
+  /** Stops the plugin, at the latest after ten seconds. Its snapshot stays. */
+  async stop(): Promise<void> {
+    this.#state = "stopping";
+    this.#stopping.abort();
+    this.#callOffStale();
+    await this.#worker?.stop(stopDeadlineMs).catch((error: PluginFailure) => {
+      this.#log.warn("Plugin ended without stopping", { reason: error.reason, error: this.#redact(error.message) });
+    });
+    await this.#life;
+  }
+
+  get config(): InstanceConfig {
+    return this.#config;
+  }
+  /** Takes a configuration that differs in nothing which concerns the worker. */
+  relocate(config: InstanceConfig): void {
+    this.#config = config;
+  }
+  /** Fulfilled when the first collection has ended, or the plugin has failed before: with the failure, if it was one. */
+  get firstCollection(): Promise<Failure | undefined> {
+    return this.#first.promise;
+  }
+  /** Path of the socket at which the instance's routes answer. */
+  get socket(): string | undefined {
+    return this.#socket;
+  }
+  get facts(): PluginFacts | undefined {
+    return this.#facts;
+  }
+  /** Whether the plugin has a `collect()`; true until that is known. */
+  get collects(): boolean {
+    return this.#collects;
+  }
+  get intervalSeconds(): number {
+    return this.config.intervalSeconds ?? this.#facts?.intervalSeconds ?? defaultIntervalSeconds;
+  }
+  get timeoutSeconds(): number {
+    return this.config.timeoutSeconds ?? this.#facts?.timeoutSeconds ?? defaultTimeoutSeconds;
+  }
+
+  status(): InstanceStatus {
+    const { name, plugin, listen } = this.config;
+    return {
+      name,
+      plugin,
+      version: this.#facts?.version,
+      source: "file" in this.source ? this.source.file : "built-in",
+      state: this.#state,
+      startedAt: this.#startedAt,
+      intervalSeconds: this.#collects ? this.intervalSeconds : undefined,
+      collecting: this.#collecting !== undefined,
+      lastSuccessAt: this.history.lastSuccessAt,
+      lastDurationSeconds: this.history.lastDurationSeconds,
+      nextRunAt: this.#nextRunAt,
+      lastError: this.#lastError,
+      restarts: this.history.restarts,
+      series: this.#dependencies.snapshots.samples(name),
+      hasRoutes: this.#socket !== undefined,
+      listen: listen && formatAddress(listen),
+    };
+  }
+
+  async #live(first: Prepared | PluginFailure, delayMs: number): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let prepared: Prepared | PluginFailure | undefined = first; !signal.aborted; prepared = undefined) {
+      const startedAt = performance.now();
+      const failure = await this.#liveOnce(prepared, prepared ? delayMs : 0);
+      if (signal.aborted) {
+        this.#collecting?.end();
+        return;
+      }
+      // Success resets it; where there is nothing to collect, a long life is all the success there is.
+      if (!this.#collects && performance.now() - startedAt > mostBackoffMs) this.#backoff.reset();
+      const waitMs = this.#backoff.next();
+      this.#failed(failure);
+      this.#collecting?.end();
+      this.#state = "restarting";
+      this.#nextRunAt = Date.now() + waitMs;
+      this.history.restarts++;
+      this.#dependencies.changed();
+      this.#log.debug("Plugin restarts", { after_seconds: waitMs / 1000 });
+      await waited(waitMs, signal);
+    }
+  }
+
+  /** One worker, from its setup to its end. */
+  async #liveOnce(prepared: Prepared | PluginFailure | undefined, delayMs: number): Promise<PluginFailure> {
+    if (prepared instanceof PluginFailure) return prepared;
+    const worker = prepared?.worker ?? new PluginWorker(this.#dependencies.reap);
+    this.#worker = worker;
+    worker.listen((notice) => this.#hear(notice));
+    const callOffs: (() => void)[] = [];
+    try {
+      this.#facts = prepared?.facts ?? (await worker.load(this.source, loadDeadlineMs));
+      const { name, config, labels } = this.config;
+      const socket = this.#dependencies.socketPath();
+      const { collects, routes } = await worker.setup({ name, config, labels, socket }, setupDeadlineMs);
+      this.#collects = collects;
+      this.#socket = routes ? socket : undefined;
+      if (!this.#stopping.signal.aborted) {
+        if (collects) callOffs.push(this.#schedule(worker, delayMs));
+        else this.#idle();
+        this.#log.debug("Plugin started", { source: this.status().source });
+      }
+      return await worker.ended;
+    } catch (error) {
+      const failure =
+        error instanceof PluginFailure ? error : new PluginFailure({ reason: "exception", message: messageOf(error) });
+      worker.end(failure);
+      return failure;
+    } finally {
+      for (const callOff of callOffs) callOff();
+      this.#socket = undefined;
+      this.#worker = undefined;
+      this.#nextRunAt = undefined;
+    }
+  }
+
+  /** A plugin with nothing to collect runs as long as its worker does. */
+  #idle(): void {
+    this.#state = "running";
+    this.history.lastSucceeded = undefined;
+    this.#dependencies.changed();
+    this.#first.resolve(undefined);
+  }
+
+  /** Collects now and at every interval; a moment that comes while a collection runs is let go. */
+  #schedule(worker: PluginWorker, delayMs: number): () => void {
+    const first = performance.now() + delayMs;
+    let callOff: () => void = () => {};
+    const arm = (at: number) => {
+      const waitMs = at - performance.now();
+      this.#nextRunAt = Date.now() + waitMs;
+      callOff = after(waitMs, async () => {
+        await this.#collect(worker);
+        if (this.#worker === worker && !this.#stopping.signal.aborted) {
+          arm(nextTick(first, this.intervalSeconds * 1000, performance.now()));
+        }
+      });
+    };
+    arm(first);
+    return () => callOff();
+  }
+
+  async #collect(worker: PluginWorker): Promise<void> {
+    const over = Promise.withResolvers<Failure | undefined>();
+    const startedAt = performance.now();
+    this.#collecting = { startedAt, end: over.resolve };
+    const timeoutMs = this.timeoutSeconds * 1000;
+    const found = `the collection took longer than ${this.timeoutSeconds} s`;
+    const callOffs = [
+      after(timeoutMs, () => worker.abort()),
+      after(timeoutMs + abortGraceMs, () =>
+        worker.end({ reason: "timeout", message: `${found} and did not end when told` }),
+      ),
+    ];
+    worker.collect();
+    await over.promise;
+    for (const callOff of callOffs) callOff();
+    this.#collecting = undefined;
+  }
+
+  #hear(notice: Notice): void {
+    switch (notice.kind) {
+      case "log":
+        this.#log[notice.level](notice.message, notice.fields);
+        return;
+      case "published":
+        try {
+          this.#publish(notice.families);
+        } catch (error) {
+          const text = this.#note({ reason: "exception", message: messageOf(error) });
+          this.#dependencies.repeats.failure(this.#log, this.config.name, "publish", "Publishing failed", {
+            error: text,
+          });
+        }
+        return;
+      case "collected":
+        try {
+          this.#publish(notice.families);
+          this.#succeeded();
+        } catch (error) {
+          this.#failed({ reason: "exception", message: messageOf(error) });
+        }
+        this.#collecting?.end();
+        return;
+      case "collect-failed":
+        this.#failed(notice.failure);
+        this.#collecting?.end();
+        return;
+    }
+  }
+
+  #publish(families: Parameters<Snapshots["publish"]>[2]): void {
+    this.#dependencies.snapshots.publish(this.config.name, this.config.plugin, families);
+    this.#ageSnapshot();
+  }
+
+  #ageSnapshot(): void {
+    this.#callOffStale();
+    const { name, staleAfterSeconds = 5 * this.intervalSeconds } = this.config;
+    this.#callOffStale = after(staleAfterSeconds * 1000, () => {
+      this.#dependencies.snapshots.drop(name);
+      this.#log.warn("Series dropped as stale", { stale_after_seconds: staleAfterSeconds });
+    });
+  }
+
+  #succeeded(): void {
+    this.history.lastDurationSeconds = (performance.now() - (this.#collecting?.startedAt ?? performance.now())) / 1000;
+    this.history.lastSuccessAt = Date.now();
+    this.history.collects.success++;
+    this.#dependencies.repeats.recovery(this.#log, this.config.name, "Collection succeeds again");
+    this.#log.debug("Collected", { duration_seconds: this.history.lastDurationSeconds });
+    this.history.lastSucceeded = true;
+    this.#first.resolve(undefined);
+    this.#backoff.reset();
+    if (this.#state !== "stopping") this.#state = "running";
+  }
+
+  /** A collection that failed, or a worker that ended: then a collection that ran failed with it. */
+  #failed({ reason, message }: Failure): void {
+    if (this.#stopping.signal.aborted) return;
+    const error = this.#note({ reason, message });
+    this.history.collects.failure++;
+    this.history.failures.set(reason, (this.history.failures.get(reason) ?? 0) + 1);
+    const seconds = this.#collecting && (performance.now() - this.#collecting.startedAt) / 1000;
+    if (seconds !== undefined) this.history.lastDurationSeconds = seconds;
+    const what = this.#collecting ? "Collection failed" : "Plugin failed";
+    this.#dependencies.repeats.failure(this.#log, this.config.name, reason, what, { error, duration_seconds: seconds });
+    this.history.lastSucceeded = false;
+    this.#first.resolve({ reason, message: error });
+    this.#state = "failing";
+    this.#dependencies.changed();
+  }
+
+  #note({ reason, message }: Failure): string {
+    const text = this.#redact(message);
+    this.#lastError = { at: Date.now(), reason, message: text };
+    return text;
+  }
+}

@@ -1,0 +1,178 @@
+/** Addresses that answer: Bun.serve with TLS, users, limits and an end that lets running requests finish. */
+import { type Address, formatAddress, type Log } from "../sdk/index.ts";
+import type { Connection, Fetch } from "./connection.ts";
+import { Guard, withHeaders } from "./guard.ts";
+import { listenError } from "./listen-error.ts";
+import type { WebConfig } from "./web-config.ts";
+import type { WebConfigWatch } from "./web-config-watch.ts";
+
+export interface Listener {
+  /** Where it listens; the port is the real one, where 0 was asked for. */
+  readonly address: Address;
+  /** `https://127.0.0.1:9847`; all interfaces are `localhost` here. */
+  readonly url: string;
+  /**
+   * Accepts nothing more, lets running requests end until the deadline and cuts the rest.
+   * Resolves when every connection is closed. May be called again with a shorter deadline.
+   */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** Seconds of silence after which a connection is cut, but for those of plugins' routes. */
+const idleSeconds = 10;
+/** How often a listener that could not be opened anew tries again. */
+const retryMs = 1000;
+
+type Server = Bun.Server<undefined>;
+
+/**
+ * Opens an address. With a web config, TLS, users and headers are always those of `webConfig.current`; when a
+ * certificate changes, the port is opened anew in place: running requests end as they began, new ones see the new one.
+ * @param address Host empty: all interfaces, IPv6 and IPv4. Port 0: a free one.
+ * @throws {Error} Cannot listen: which address, why, and what to do.
+ */
+export function openListener(address: Address, fetch: Fetch, webConfig?: WebConfigWatch, log?: Log): Listener {
+  const listener = new OpenListener(address, fetch, webConfig, log);
+  listener.open();
+  return listener;
+}
+
+class OpenListener implements Listener {
+  readonly #fetch: Fetch;
+  readonly #webConfig: WebConfigWatch | undefined;
+  readonly #log: Log | undefined;
+  readonly #guard = new Guard();
+  /** Servers that have connections; the last is the one that accepts. */
+  readonly #servers = new Set<Server>();
+  #address: Address;
+  #hostname: string;
+  #current: Server | undefined;
+  #secure = false;
+  #retry: Timer | undefined;
+  #unsubscribe: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(address: Address, fetch: Fetch, webConfig: WebConfigWatch | undefined, log: Log | undefined) {
+    this.#address = address;
+    this.#hostname = address.host === "" ? "::" : address.host;
+    this.#fetch = fetch;
+    this.#webConfig = webConfig;
+    this.#log = log;
+  }
+
+  get address(): Address {
+    return this.#address;
+  }
+
+  get url(): string {
+    const { host, port } = this.#address;
+    return `${this.#secure ? "https" : "http"}://${formatAddress({ host: host || "localhost", port })}`;
+  }
+
+  open(): void {
+    this.#serve(this.#webConfig?.current);
+    this.#unsubscribe = this.#webConfig?.onSocketChange(() => this.#reopen());
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    this.#unsubscribe?.();
+    const servers = [...this.#servers];
+    const closed = Promise.all(servers.map((server) => server.stop()));
+    if (!(await endsWithin(closed, deadlineMs))) {
+      await Promise.all(servers.map((server) => server.stop(true)));
+    }
+    this.#servers.clear();
+  }
+
+  #serve(config: WebConfig | undefined): void {
+    let server: Server;
+    try {
+      server = this.#start(config);
+    } catch (error) {
+      if (this.#hostname !== "::" || this.#address.host !== "" || !isWithoutIpv6(error)) {
+        throw listenError(this.#address, error);
+      }
+      this.#hostname = "0.0.0.0";
+      try {
+        server = this.#start(config);
+      } catch (second) {
+        throw listenError(this.#address, second);
+      }
+    }
+    this.#current = server;
+    this.#servers.add(server);
+    this.#secure = config?.tls !== undefined;
+    this.#address = { host: this.#address.host, port: server.port ?? this.#address.port };
+  }
+
+  #start(config: WebConfig | undefined): Server {
+    const secure = config?.tls !== undefined;
+    const options: Bun.Serve.Options<undefined> = {
+      hostname: this.#hostname,
+      port: this.#address.port,
+      development: false,
+      // Must be written: `development: false` alone turns it on, and two agents would share a port without a word.
+      reusePort: false,
+      idleTimeout: idleSeconds,
+      // Plugins take uploads of any size; the agent's own routes have a bound of their own (body-limit.ts).
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      http2: config?.http2 ?? false,
+      fetch: (request, server) => this.#answer(request, server, secure),
+      error: (error) => {
+        this.#log?.error("Cannot answer a request", { error: error.message });
+        return new Response("Cannot answer the request: an error in holdfast, its log has more\n", { status: 500 });
+      },
+    };
+    return Bun.serve(config?.tls ? { ...options, tls: { ...config.tls } } : options);
+  }
+
+  async #answer(request: Request, server: Server, secure: boolean): Promise<Response> {
+    const config = this.#webConfig?.current;
+    const refusal = config && (await this.#guard.refuse(request, config));
+    const connection: Connection = {
+      get clientAddress() {
+        return server.requestIP(request)?.address.replace(/^::ffff:(?=\d+\.)/, "");
+      },
+      secure,
+      authenticated: config !== undefined && config.users.size > 0,
+      allowSilence: () => server.timeout(request, 0),
+    };
+    const response = refusal ?? (await this.#fetch(request, { connection }));
+    return config ? withHeaders(response, config) : response;
+  }
+
+  /** Measured with Bun 1.4.5: `server.reload({ tls })` changes nothing, a stopped server's port is free at once. */
+  #reopen(): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#retry);
+    const old = this.#current;
+    this.#current = undefined;
+    void old?.stop().then(() => this.#servers.delete(old));
+    try {
+      this.#serve(this.#webConfig?.current);
+      this.#log?.info("Listening with the changed web configuration", { address: formatAddress(this.#address) });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#log?.error("Cannot listen again", { address: formatAddress(this.#address), error: message });
+      this.#retry = setTimeout(() => this.#reopen(), retryMs);
+    }
+  }
+}
+
+/** Kernels started with `ipv6.disable=1` have no IPv6 sockets; with the sysctl alone there is no address `::`. */
+function isWithoutIpv6(error: unknown): boolean {
+  return ["EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT"].includes((error as { code?: string }).code ?? "");
+}
+
+/** Whether the promise ended before the deadline. */
+async function endsWithin(ends: Promise<unknown>, deadlineMs: number): Promise<boolean> {
+  const deadline = Promise.withResolvers<false>();
+  const timer = setTimeout(() => deadline.resolve(false), deadlineMs);
+  try {
+    return await Promise.race([ends.then(() => true), deadline.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

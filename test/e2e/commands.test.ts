@@ -1,0 +1,96 @@
+/** The command line of the compiled executable: what it prints, and its exit statuses. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { agentExecutable } from "../harness/agent.ts";
+import { createFolder } from "../harness/folders.ts";
+import { pluginFiles } from "./plugins.ts";
+
+async function holdfast(args: readonly string[], cwd = "/") {
+  const child = Bun.spawn([agentExecutable, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe", cwd });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { status: await child.exited, stdout, stderr };
+}
+
+test.each([
+  [["--version"], /^holdfast \d+\.\d+\.\d+ \(revision \S+, Bun \d+\.\d+\.\d+, linux\/\w+\)\n$/],
+  [["version"], /^holdfast \d/],
+  [["--help"], /Commands:\n {2}run /],
+  [["-h"], /Commands:/],
+  [["help"], /Commands:/],
+  [["run", "--help"], /--config\.file=FILE/],
+  [["check", "-h"], /^Reads the configuration/],
+  [["plugin", "new", "--help"], /Usage: holdfast plugin new/],
+] as const)("%j prints on stdout and succeeds", async (args, expected) => {
+  const { status, stdout, stderr } = await holdfast(args);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toMatch(expected);
+});
+
+test.each([
+  [[], /Usage: holdfast COMMAND/],
+  [["chekc"], /Unknown command "chekc", did you mean "check"\?/],
+  [["run", "--confg.file=x"], /Unknown flag --confg\.file, did you mean --config\.file\?/],
+  [["run", "--config.file"], /--config\.file needs a value/],
+  [["check", "--all"], /Unknown flag --all/],
+  [["run", "surplus"], /Expected: holdfast run/],
+  [["collect"], /Expected: holdfast collect NAME, or --all/],
+  [["--config.file=/nonexistent/holdfast.yml"], /\/nonexistent\/holdfast\.yml/],
+  [["run", "--config.file=/dev/null", "--log.level=loud"], /loud/],
+] as const)("%j is refused with status 2 and the way out", async (args, expected) => {
+  const { status, stdout, stderr } = await holdfast(args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(expected);
+});
+
+test("check prints every problem at once, those that plugins find too, by file, line and column", async () => {
+  await using folder = await createFolder("holdfast-e2e");
+  for (const [name, text] of Object.entries(pluginFiles)) await Bun.write(join(folder.path, name), text);
+  await Bun.write(
+    join(folder.path, "holdfast.yml"),
+    `listne: :9847
+plugin_dir: plugins
+plugins:
+  tick:
+    interval: 30x
+    config: { valeu: 1 }
+  a: { plugin: tick, labels: { k: v } }
+  b: { plugin: tick, labels: { k: v }, config: { value: "secret-\${SECRET_OF_TEST}" } }
+  c: { plugin: tik }
+`,
+  );
+  const child = Bun.spawn([agentExecutable, "check", "-c", "holdfast.yml"], {
+    cwd: folder.path,
+    env: { ...process.env, SECRET_OF_TEST: "hunter2hunter2" },
+    stderr: "pipe",
+  });
+  const stderr = await new Response(child.stderr).text();
+  expect(await child.exited).toBe(2);
+  const places = [
+    [/holdfast\.yml:1:1: .*listne.*did you mean "listen"\?/],
+    [/holdfast\.yml:5:15: Cannot read plugins\.tick\.interval "30x": expected a duration such as/],
+    [/holdfast\.yml:6:15: .*valeu.*did you mean "value"\?/],
+    [/holdfast\.yml:8:\d+: .*labels/],
+    [/holdfast\.yml:8:\d+: .*plugins\.b\.config\.value/],
+    [/holdfast\.yml:9:\d+: Cannot find plugin "tik".*did you mean "tick"\?/],
+  ];
+  for (const [expected] of places) expect(stderr).toMatch(expected as RegExp);
+  expect(stderr).not.toContain("hunter2");
+});
+
+test("check accepts a right configuration", async () => {
+  await using folder = await createFolder("holdfast-e2e");
+  await Bun.write(join(folder.path, "holdfast.yml"), "plugins: { barman: {} }\n");
+  const { status, stdout } = await holdfast(["check", "--config.file=holdfast.yml"], folder.path);
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${folder.path}/holdfast.yml: right, 1 instance\n` });
+});
+
+test("schema prints a JSON Schema that knows built-in and third-party plugins", async () => {
+  await using folder = await createFolder("holdfast-e2e");
+  await Bun.write(join(folder.path, "plugins/tick.ts"), pluginFiles["plugins/tick.ts"]);
+  const { status, stdout } = await holdfast(["schema", "--plugin-dir=plugins"], folder.path);
+  expect(status).toBe(0);
+  const schema = JSON.stringify(JSON.parse(stdout));
+  expect(schema).toContain("https://json-schema.org/draft/2020-12/schema");
+  for (const word of ["plugin_dir", "stale_after", "checks_cache_ttl", "A plugin of a test"])
+    expect(schema).toContain(word);
+});
