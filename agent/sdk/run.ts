@@ -144,12 +144,16 @@ function abortError(
   return new RunError({ reason: timedOut ? "timeout" : "aborted", command, found, cause: signal.reason, ...output });
 }
 
-/** Sends a signal to a process group; one that is gone is no error. */
+/**
+ * Sends a signal to a process group. One that is gone is no error, nor one that may not be signalled, as a command that
+ * became another user by sudo: whoever waits for its end gives up some time.
+ */
 export function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if ((error as { code?: string }).code !== "ESRCH") throw error;
+    const { code } = error as { code?: string };
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }
 
