@@ -1,19 +1,22 @@
-/** Reads a page of metrics in a test. */
+/** Reads a page of the plugin in a test. */
+import { readSamples } from "./samples.ts";
 
-/** Sample lines of a page, without those of histograms, by name and labels in the order of the alphabet. */
+/** Sample lines of a page, without how long commands took, by name and labels in the order of the alphabet. */
 export function samplesOf(page: string): Record<string, number> {
-  const samples: Record<string, number> = {};
-  for (const line of page.split("\n")) {
-    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
-    if (!match?.[1] || (/_(?:bucket|sum|count)$/.test(match[1]) && match[1].includes("command_duration"))) continue;
-    const labels = [...(match[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([pair]) => pair).sort();
-    samples[labels.length > 0 ? `${match[1]}{${labels.join(",")}}` : match[1]] = Number(match[3]);
-  }
-  return samples;
+  return Object.fromEntries(
+    readSamples(page)
+      .filter(({ name }) => !name.startsWith("walg_command_duration_seconds"))
+      .map(({ name, labels, value }) => [name + inBraces(labels), value]),
+  );
 }
 
-/** The samples of one family. */
+/** The samples of one family, by their labels. */
 export function family(page: string, name: string): Record<string, number> {
-  const entries = Object.entries(samplesOf(page)).filter(([key]) => key === name || key.startsWith(`${name}{`));
-  return Object.fromEntries(entries.map(([key, value]) => [key.slice(name.length), value]));
+  const samples = readSamples(page).filter((sample) => sample.name === name);
+  return Object.fromEntries(samples.map(({ labels, value }) => [inBraces(labels), value]));
+}
+
+function inBraces(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
+  return pairs.length === 0 ? "" : `{${pairs.sort().join(",")}}`;
 }

@@ -95,15 +95,6 @@ export function fixture(path: string): Promise<string> {
   return Bun.file(new URL(`../fixtures/walg/${path}`, import.meta.url)).text();
 }
 
-/** Waits until something holds. @throws {Error} It did not in ten seconds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain until ${what}`);
-    await Bun.sleep(10);
-  }
-}
-
 /** Whether a process is there; a zombie is not. */
 export async function isRunning(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");

@@ -1,8 +1,9 @@
 /** How the plugin bears wrong answers and none, from a command that stands in for wal-g. */
 import { expect, test } from "bun:test";
+import { waitFor } from "../harness/wait.ts";
 import { family, samplesOf } from "../harness/walg-page.ts";
 import { listErrors, listSuccess, now, start, value, WalgUnderTest, warnings } from "../harness/walg-plugin.ts";
-import { fixture, isRunning, until } from "../harness/walg-stand-in.ts";
+import { fixture, isRunning } from "../harness/walg-stand-in.ts";
 
 const walg = new WalgUnderTest();
 
@@ -13,7 +14,7 @@ test.each(["", '[{"backup_name":"base_A"', "null", "{}", "No backups"])(
     await test.collect();
     await walg.standIn.reply("backup-list", { stdout });
     expect(test.collect()).rejects.toThrow(SyntaxError);
-    await until("the page tells of the failure", async () => (await value(test, listSuccess)) === 0);
+    await waitFor("the page tells of the failure", async () => (await value(test, listSuccess)) === 0);
     const page = await test.text();
     expect(samplesOf(page)).toMatchObject({
       [listErrors]: 1,
@@ -32,7 +33,7 @@ test("an exit status of 1 is an error, whatever stands on stdout, and the log ho
   await walg.standIn.reply("backup-list-short", failing);
   const test = await walg.plugin();
   await expect(test.collect()).rejects.toThrow(/exit status 1: ERROR: 2026\/01\/02 storage is locked/);
-  await until("it is logged", () => warnings(test.logs).length > 0);
+  await waitFor("it is logged", () => warnings(test.logs).length > 0);
   expect(warnings(test.logs)[0]?.fields).toMatchObject({
     operation: "backup-list",
     reason: "exit",
@@ -72,7 +73,7 @@ test("a list that wal-g refuses for want of metadata is taken without details", 
 test("a missing executable is told as such, and the page stays", async () => {
   const test = await walg.plugin({ path: "/nonexistent/wal-g" });
   await expect(test.collect()).rejects.toMatchObject({ reason: "spawn" });
-  await until("the page tells of the failure", async () => (await value(test, listSuccess)) === 0);
+  await waitFor("the page tells of the failure", async () => (await value(test, listSuccess)) === 0);
   expect(await value(test, 'walg_command_errors_total{operation="storage-check",reason="spawn"}')).toBe(1);
   expect(await value(test, "walg_storage_up")).toBe(0);
 });
@@ -87,9 +88,9 @@ test("a command that ignores SIGTERM, with a child that holds stdout, is ended a
   });
   const stop = start(test);
   await test.collect();
-  await until("it hangs", async () => (await walg.standIn.processes()).length === 2);
+  await waitFor("it hangs", async () => (await walg.standIn.processes()).length === 2);
   const before = (await walg.standIn.calls()).filter((line) => line.startsWith("backup-list")).length;
-  await until(
+  await waitFor(
     "others go on",
     async () => (await walg.standIn.calls()).filter((line) => line.startsWith("backup-list")).length > before + 3,
   );
@@ -98,11 +99,11 @@ test("a command that ignores SIGTERM, with a child that holds stdout, is ended a
   await test.collect();
   expect(performance.now() - begin).toBeLessThan(100);
   const processes = await walg.standIn.processes();
-  await until(
+  await waitFor(
     "it is counted",
     async () => (await value(test, 'walg_command_errors_total{operation="wal-verify",reason="timeout"}')) === 1,
   );
-  await until("its processes are gone", async () => !(await Promise.all(processes.map(isRunning))).includes(true));
+  await waitFor("its processes are gone", async () => !(await Promise.all(processes.map(isRunning))).includes(true));
   await stop();
 });
 
@@ -111,19 +112,19 @@ test("a child left behind with stdout in its hands does not keep the answer", as
   const page = await (await walg.plugin()).collect();
   expect(family(page, "walg_backups")).toMatchObject({ '{backup_type="full"}': 2 });
   const [child = 0] = await walg.standIn.processes();
-  await until("the child is gone", async () => !(await isRunning(child)));
+  await waitFor("the child is gone", async () => !(await isRunning(child)));
 });
 
 test("stopping ends a running command at once and leaves no orphan", async () => {
   await walg.standIn.reply("backup-list", { behaviour: "hang" });
   const test = await walg.plugin();
   const stop = start(test);
-  await until("it hangs", async () => (await walg.standIn.processes()).length === 1);
+  await waitFor("it hangs", async () => (await walg.standIn.processes()).length === 1);
   const begin = performance.now();
   await stop();
   expect(performance.now() - begin).toBeLessThan(5000);
   const [pid = 0] = await walg.standIn.processes();
-  await until("it is gone", async () => !(await isRunning(pid)));
+  await waitFor("it is gone", async () => !(await isRunning(pid)));
 });
 
 test("more output than allowed is refused as such, and the rest is fine", async () => {
@@ -169,7 +170,7 @@ test("a first failure does not outlast the next success", async () => {
   await walg.standIn.reply("backup-list", { status: 1 });
   const test = await walg.plugin();
   await expect(test.collect()).rejects.toThrow("exit status 1");
-  await until("it is logged", () => warnings(test.logs).length > 0);
+  await waitFor("it is logged", () => warnings(test.logs).length > 0);
   await walg.standIn.reply("backup-list", { stdout: await fixture("f1/backup-list.json") });
   expect(samplesOf(await test.collect())).toMatchObject({
     [listSuccess]: 1,
@@ -183,7 +184,7 @@ test("a list that goes on failing is told once", async () => {
   await walg.standIn.reply("backup-list", { status: 1 });
   const test = await walg.plugin({ list: { interval: "20ms" } });
   const stop = start(test);
-  await until("it failed often", async () => ((await value(test, listErrors)) ?? 0) > 3);
+  await waitFor("it failed often", async () => ((await value(test, listErrors)) ?? 0) > 3);
   await stop();
   expect(warnings(test.logs).filter(({ fields }) => fields.operation === "backup-list")).toHaveLength(1);
 });

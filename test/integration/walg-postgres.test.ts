@@ -1,8 +1,7 @@
 /** WAL arithmetic, connections and lag against a real PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { testPlugin } from "../../agent/sdk/index.ts";
@@ -22,18 +21,24 @@ import {
 } from "../../plugins/common/postgres/wal-segments.ts";
 import walg from "../../plugins/walg/index.ts";
 import { readServerState } from "../../plugins/walg/server.ts";
+import { describeWith } from "../harness/describe-with.ts";
+import { createFolder, type TemporaryFolder } from "../harness/folders.ts";
+import { type PostgresServer, startPostgres } from "../harness/postgres.ts";
+import { giveTo } from "../harness/users.ts";
+import { waitFor } from "../harness/wait.ts";
 import { family, samplesOf } from "../harness/walg-page.ts";
-import { postgresFolder, startServer, type TestServer } from "../harness/walg-postgres.ts";
-import { StandIn, until } from "../harness/walg-stand-in.ts";
+import { StandIn } from "../harness/walg-stand-in.ts";
 
 const signal = new AbortController().signal;
+/** The rows of a statement's answer, columns apart by `|`. */
+const rows = async (server: PostgresServer, statement: string) => (await server.psql(statement)).trimEnd().split("\n");
 const limits = { timeoutMs: 10_000, signal, applicationName: "test" };
 
-describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
+describeWith(["postgresql"], "PostgreSQL", () => {
   describe.each([1, 16, 64, 1024])("with segments of %d MiB", (segmentMiB) => {
-    let server: TestServer;
+    let server: PostgresServer;
     beforeAll(async () => {
-      server = await startServer({ segmentMiB, settings: { archive_mode: "off" } });
+      server = await startPostgres({}, { segmentMiB });
     }, 60_000);
     afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -47,11 +52,12 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
         .map(([segment, offset]) => segment * size + offset)
         .filter((lsn) => lsn > 0n && lsn <= maxLsn);
       const lsns = fc.sample(fc.oneof(anywhere, nearBoundary, fc.bigInt(1n, 2n ** 40n)), 2000);
-      const rows = await server.sql(
+      const named = await rows(
+        server,
         `SELECT lsn, pg_walfile_name(lsn) FROM unnest('{${lsns.map(formatLsn).join(",")}}'::pg_lsn[]) WITH ORDINALITY AS given(lsn, place) ORDER BY place`,
       );
-      expect(rows).toHaveLength(lsns.length);
-      for (const [index, row] of rows.entries()) {
+      expect(named).toHaveLength(lsns.length);
+      for (const [index, row] of named.entries()) {
         const [text = "", name = ""] = row.split("|");
         const lsn = lsns[index] ?? -1n;
         const number = segmentBefore(lsn, sizeBytes);
@@ -63,25 +69,32 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
     });
 
     test("tells the size itself", async () => {
-      const target = await resolveConnection({ host: server.folder, port: String(server.port), user: "postgres" }, {});
+      const target = await resolveConnection(
+        { host: server.socketFolder, port: String(server.port), user: "postgres" },
+        {},
+      );
       expect((await readServerState(target, limits)).segmentSizeBytes).toBe(segmentMiB * 2 ** 20);
     });
   });
 
   describe("that asks for passwords", () => {
-    let server: TestServer;
+    let server: PostgresServer;
+    let folder: TemporaryFolder;
     let home: string;
     beforeAll(async () => {
-      home = await mkdtemp(join(tmpdir(), "walg-home-"));
-      server = await startServer({
-        settings: { archive_mode: "off" },
-        access: ["local all postgres trust", "local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256"],
-      });
-      await server.sql("CREATE USER reader PASSWORD 'open:sesame'");
+      folder = await createFolder("walg-home");
+      home = folder.path;
+      const access = [
+        "local all postgres trust",
+        "local all all scram-sha-256",
+        "host all all 127.0.0.1/32 scram-sha-256",
+      ];
+      server = await startPostgres({}, { access });
+      await rows(server, "CREATE USER reader PASSWORD 'open:sesame'");
     }, 60_000);
     afterAll(async () => {
       await server?.[Symbol.asyncDispose]();
-      await rm(home, { recursive: true });
+      await folder?.[Symbol.asyncDispose]();
     });
     const whoAmI = async (keywords: ConnectionKeywords, environment: Environment = {}) => {
       const target = await resolveConnection(keywords, { HOME: home, ...environment });
@@ -98,7 +111,7 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
 
     test("is reached by the environment alone", async () => {
       const environment = {
-        PGHOST: server.folder,
+        PGHOST: server.socketFolder,
         PGPORT: String(server.port),
         PGUSER: "reader",
         PGPASSWORD: "open:sesame",
@@ -111,7 +124,7 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
       const [services, passfile] = [join(home, "services"), join(home, "passwords")];
       await writeFile(
         services,
-        `[tcp]\nhost=127.0.0.1\nport=${server.port}\nuser=reader\ndbname=postgres\n[socket]\nhost=${server.folder}\nport=${server.port}\nuser=reader\ndbname=postgres\n`,
+        `[tcp]\nhost=127.0.0.1\nport=${server.port}\nuser=reader\ndbname=postgres\n[socket]\nhost=${server.socketFolder}\nport=${server.port}\nuser=reader\ndbname=postgres\n`,
       );
       await writeFile(
         passfile,
@@ -154,13 +167,12 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
   test.skipIf(Bun.which("openssl") === null)(
     "certificates are held against the root that is named",
     async () => {
-      const folder = await mkdtemp(join(tmpdir(), "walg-tls-"));
-      await Bun.$`openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout ${folder}/key -out ${folder}/cert`.quiet();
-      await Bun.$`chmod 755 ${folder}; chmod 600 ${folder}/key`.quiet();
-      if (process.getuid?.() === 0) await Bun.$`chown postgres ${folder}/key`.quiet();
-      await using server = await startServer({
-        settings: { archive_mode: "off", ssl: "on", ssl_cert_file: `${folder}/cert`, ssl_key_file: `${folder}/key` },
-      });
+      await using folder = await createFolder("walg-tls", "postgres");
+      const [key, certificate] = [join(folder.path, "key"), join(folder.path, "cert")];
+      await Bun.$`openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout ${key} -out ${certificate}`.quiet();
+      await chmod(key, 0o600);
+      await giveTo("postgres", key);
+      await using server = await startPostgres({ ssl: "on", ssl_cert_file: certificate, ssl_key_file: key });
       const isEncrypted = async (keywords: ConnectionKeywords) => {
         const target = await resolveConnection(
           { host: "127.0.0.1", port: String(server.port), user: "postgres", ...keywords },
@@ -171,14 +183,13 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
         );
         return row?.ssl;
       };
-      const sslrootcert = `${folder}/cert`;
+      const sslrootcert = certificate;
       expect(await isEncrypted({})).toBe(true);
       expect(await isEncrypted({ sslmode: "require" })).toBe(true);
       expect(await isEncrypted({ sslmode: "verify-ca", sslrootcert })).toBe(true);
       expect(await isEncrypted({ host: "localhost", sslmode: "verify-full", sslrootcert })).toBe(true);
       await expect(isEncrypted({ sslmode: "verify-full", sslrootcert })).rejects.toThrow(/Cannot query PostgreSQL/);
       await expect(isEncrypted({ sslmode: "verify-ca" })).rejects.toThrow(/self.signed/);
-      await rm(folder, { recursive: true });
     },
     60_000,
   );
@@ -186,7 +197,7 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
   test("one that takes connections and never answers is given up on", async () => {
     const sockets = new Set<import("node:net").Socket>();
     const mute = createServer((socket) => void sockets.add(socket)).listen(0, "127.0.0.1");
-    await until("it listens", () => mute.listening);
+    await waitFor("it listens", () => mute.listening);
     const { port } = mute.address() as { port: number };
     const target = await resolveConnection({ host: "127.0.0.1", port: String(port), user: "x" }, {});
     const begin = performance.now();
@@ -199,30 +210,34 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
   });
 
   describe("with an archive", () => {
-    let primary: TestServer;
+    let primary: PostgresServer;
     let standIn: StandIn;
     beforeAll(async () => {
-      primary = await startServer();
+      primary = await startPostgres({ archive_mode: "on" });
       standIn = await StandIn.create();
     }, 60_000);
     afterAll(async () => {
       await standIn?.remove();
       await primary?.[Symbol.asyncDispose]();
     });
-    const keywords = (server: TestServer) => ({ host: server.folder, port: String(server.port), user: "postgres" });
-    const state = async (server: TestServer, user = "postgres") =>
+    const keywords = (server: PostgresServer) => ({
+      host: server.socketFolder,
+      port: String(server.port),
+      user: "postgres",
+    });
+    const state = async (server: PostgresServer, user = "postgres") =>
       readServerState(await resolveConnection({ ...keywords(server), user, dbname: "postgres" }, {}), limits);
-    const segments = async (server: TestServer) =>
-      (await readdir(server.archive)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
-    const archiveOne = async (server: TestServer) => {
+    const segments = async (server: PostgresServer) =>
+      (await readdir(server.archiveFolder)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
+    const archiveOne = async (server: PostgresServer) => {
       const before = (await segments(server)).length;
-      await server.sql("SELECT pg_logical_emit_message(false, 'test', 'x')");
-      await server.sql("SELECT pg_switch_wal()");
-      await until("a segment is archived", async () => (await segments(server)).length > before);
+      await rows(server, "SELECT pg_logical_emit_message(false, 'test', 'x')");
+      await rows(server, "SELECT pg_switch_wal()");
+      await waitFor("a segment is archived", async () => (await segments(server)).length > before);
       const newest = (await segments(server)).at(-1) ?? "";
-      await until(
+      await waitFor(
         "the archiver says so",
-        async () => (await server.sql("SELECT last_archived_wal FROM pg_stat_archiver"))[0] === newest,
+        async () => (await rows(server, "SELECT last_archived_wal FROM pg_stat_archiver"))[0] === newest,
       );
       return newest;
     };
@@ -236,12 +251,12 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
         archiverFailures: 0,
         readySegments: 0,
       });
-      expect(found.lsn).toBe(parseLsn((await primary.sql("SELECT pg_current_wal_lsn()"))[0] ?? ""));
+      expect(found.lsn).toBe(parseLsn((await rows(primary, "SELECT pg_current_wal_lsn()"))[0] ?? ""));
       expect(Math.abs((found.lastArchived?.at ?? 0) - Date.now() / 1000)).toBeLessThan(60);
     });
 
     test("a user without rights is told all but the waiting segments", async () => {
-      await primary.sql("CREATE USER nobody_special");
+      await rows(primary, "CREATE USER nobody_special");
       const found = await state(primary, "nobody_special");
       expect(found).toMatchObject({ timeline: 1, readySegments: undefined });
       expect(found.lsn).toBeDefined();
@@ -267,7 +282,7 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
       const page = await plugin.collect();
       await plugin.stop();
       const end = segmentEnd(parseSegmentName(newest, 2 ** 24)?.number ?? -1, 2 ** 24);
-      const [lsn = ""] = await primary.sql("SELECT pg_current_wal_lsn()");
+      const [lsn = ""] = await rows(primary, "SELECT pg_current_wal_lsn()");
       const lag = samplesOf(page)['walg_lsn_lag_bytes{timeline="1"}'] ?? -1;
       expect(lag).toBeGreaterThanOrEqual(0);
       expect(lag).toBeLessThanOrEqual(Number((parseLsn(lsn) ?? 0n) - end));
@@ -281,13 +296,13 @@ describe.skipIf(postgresFolder === undefined)("PostgreSQL", () => {
 
     test("a standby tells what it received, and after its promotion the new timeline", async () => {
       await using standby = await primary.standby();
-      await primary.sql("SELECT pg_logical_emit_message(false, 'test', 'y')");
-      await primary.sql("CHECKPOINT");
-      const [written = ""] = await primary.sql("SELECT pg_current_wal_lsn()");
-      await until("it has caught up", async () => ((await state(standby)).lsn ?? 0n) >= (parseLsn(written) ?? 0n));
+      await rows(primary, "SELECT pg_logical_emit_message(false, 'test', 'y')");
+      await rows(primary, "CHECKPOINT");
+      const [written = ""] = await rows(primary, "SELECT pg_current_wal_lsn()");
+      await waitFor("it has caught up", async () => ((await state(standby)).lsn ?? 0n) >= (parseLsn(written) ?? 0n));
       expect((await state(standby)).timeline).toBe(1);
-      await standby.promote();
-      await until("it is promoted", async () => (await standby.sql("SELECT pg_is_in_recovery()"))[0] === "f");
+      await standby.psql("SELECT pg_promote()");
+      await waitFor("it is promoted", async () => (await rows(standby, "SELECT pg_is_in_recovery()"))[0] === "f");
       expect((await state(standby)).timeline).toBe(2);
     }, 60_000);
 

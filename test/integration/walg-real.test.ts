@@ -1,40 +1,39 @@
 /** The plugin with a real wal-g, a real PostgreSQL and a storage in a folder. Skipped where wal-g is not in PATH. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { testPlugin } from "../../agent/sdk/index.ts";
 import walg from "../../plugins/walg/index.ts";
+import { describeWith } from "../harness/describe-with.ts";
+import { type PostgresServer, startPostgres } from "../harness/postgres.ts";
+import { runTool } from "../harness/processes.ts";
+import { serverUser } from "../harness/users.ts";
+import { waitFor } from "../harness/wait.ts";
 import { family, samplesOf } from "../harness/walg-page.ts";
-import { asServerUser, postgresFolder, startServer, type TestServer } from "../harness/walg-postgres.ts";
-import { until } from "../harness/walg-stand-in.ts";
 
 const executable = Bun.which("wal-g");
-const canRun = executable !== null && postgresFolder !== undefined;
 
-describe.skipIf(!canRun)("with a real wal-g (skipped where wal-g or PostgreSQL is not installed)", () => {
-  let server: TestServer;
+describeWith(["wal-g", "postgresql"], "with a real wal-g", () => {
+  let server: PostgresServer;
   let environment: Record<string, string>;
   beforeAll(async () => {
     // archive_command runs in the data folder.
     const archive = `WALG_FILE_PREFIX=$PWD/../archive ${executable} wal-push $PWD/%p`;
-    server = await startServer({ settings: { archive_command: archive, archive_timeout: "1s" } });
+    server = await startPostgres({ archive_mode: "on", archive_command: archive, archive_timeout: "1s" });
     environment = {
-      WALG_FILE_PREFIX: server.archive,
+      WALG_FILE_PREFIX: server.archiveFolder,
       WALG_DELTA_MAX_STEPS: "6",
-      PGHOST: server.folder,
+      PGHOST: server.socketFolder,
       PGPORT: String(server.port),
       PGUSER: "postgres",
     };
   }, 60_000);
   afterAll(() => server?.[Symbol.asyncDispose]());
 
-  const push = async () => {
-    const child = Bun.spawn(asServerUser([executable ?? "", "backup-push", server.dataFolder]), {
-      env: { ...process.env, ...environment },
-      stdout: "pipe",
-      stderr: "pipe",
+  const push = () =>
+    runTool([executable ?? "", "backup-push", server.dataFolder], {
+      user: serverUser("postgres"),
+      env: environment,
+      cwd: server.socketFolder,
     });
-    const said = await new Response(child.stderr).text();
-    if ((await child.exited) !== 0) throw new Error(`backup-push failed: ${said}`);
-  };
   const collect = async () => {
     const user = process.getuid?.() === 0 ? "postgres" : undefined;
     const plugin = await testPlugin(walg, { config: { path: executable, environment, user } });
@@ -49,12 +48,12 @@ describe.skipIf(!canRun)("with a real wal-g (skipped where wal-g or PostgreSQL i
 
   test("a full backup and a delta are found, with their WAL whole and a window to recover in", async () => {
     await push();
-    await server.sql("CREATE TABLE filler AS SELECT generate_series(1, 10000)");
+    await server.psql("CREATE TABLE filler AS SELECT generate_series(1, 10000)");
     await push();
-    await server.sql("SELECT pg_switch_wal()");
-    await until(
+    await server.psql("SELECT pg_switch_wal()");
+    await waitFor(
       "a segment is archived",
-      async () => Number((await server.sql("SELECT archived_count FROM pg_stat_archiver"))[0]) > 2,
+      async () => Number(await server.psql("SELECT archived_count FROM pg_stat_archiver")) > 2,
       30_000,
     );
     const page = await collect();

@@ -2,9 +2,10 @@
 import { expect, test } from "bun:test";
 import { testPlugin } from "../../agent/sdk/index.ts";
 import plugin from "../../plugins/walg/index.ts";
+import { waitFor } from "../harness/wait.ts";
 import { family, samplesOf } from "../harness/walg-page.ts";
 import { listErrors, now, start, value, WalgUnderTest, warnings } from "../harness/walg-plugin.ts";
-import { fixture, StandIn, until } from "../harness/walg-stand-in.ts";
+import { fixture, StandIn } from "../harness/walg-stand-in.ts";
 
 const walg = new WalgUnderTest();
 
@@ -100,7 +101,7 @@ test("before the first answers there are counters at 0, and no other word", asyn
   await walg.standIn.reply("wal-verify-integrity-timeline", { behaviour: "hang" });
   const test = await walg.plugin();
   const stop = start(test);
-  await until("all hang", async () => (await walg.standIn.processes()).length === 4);
+  await waitFor("all hang", async () => (await walg.standIn.processes()).length === 4);
   const page = await test.text();
   expect(page).not.toMatch(/^walg_(?:storage|pitr|backup_|scrape_success|archiver)/m);
   expect(samplesOf(page)[listErrors]).toBe(0);
