@@ -84,13 +84,52 @@ export async function verifyWal(caller: Caller, asking: Asking): Promise<Verific
   return parseVerification((await askWalg(caller, ["wal-verify", "integrity", "timeline", "--json"], asking)).stdout);
 }
 
-export async function probeStorage(caller: Caller, asking: Asking, words: readonly string[]): Promise<void> {
-  await askWalg(caller, words, asking);
+/** Ways to learn whether the storage answers, best first: `st check` came with wal-g 2.0.1, `st` not long before. */
+export const readProbes = [["st", "check", "read"], ["st", "ls"], ["backup-list"]] as const;
+export const writeProbes = [["st", "check", "write"]] as const;
+
+/**
+ * Asks in the first way that this wal-g understands.
+ * @throws {RunError} The storage does not answer. @throws {Error} wal-g understands none of the ways.
+ */
+export async function probeStorage(
+  caller: Caller,
+  asking: Asking,
+  ways: readonly (readonly string[])[],
+): Promise<void> {
+  for (const words of ways) if (await isAnswered(caller, words, asking)) return;
+  const wanted = JSON.stringify(ways[0]?.join(" "));
+  throw new Error(`Cannot probe the storage: this wal-g has no command ${wanted}; 2.0.1 and newer ones have it`);
+}
+
+/** False: wal-g knows no such command. It says so in an error, or, below another command, prints its help as a success. */
+async function isAnswered(caller: Caller, words: readonly string[], asking: Asking): Promise<boolean> {
+  try {
+    return !(await askWalg(caller, words, asking)).stdout.includes("Available Commands:");
+  } catch (error) {
+    if (error instanceof RunError && /unknown command/.test(error.stdout + error.stderr)) return false;
+    throw error;
+  }
 }
 
 /** The newest stored segment of each timeline. */
 export async function listSegments(caller: Caller, asking: Asking): Promise<ReadonlyMap<number, StoredSegment>> {
   return parseStoredSegments((await askWalg(caller, ["st", "ls", "wal_005"], asking)).stdout);
+}
+
+/** One stored segment; undefined when it is not stored under that name, or wal-g (before 3.0.9) has no such command. */
+export async function findSegment(
+  caller: Caller,
+  asking: Asking,
+  fileName: string,
+): Promise<StoredSegment | undefined> {
+  try {
+    const { stdout } = await askWalg(caller, ["st", "stat", `wal_005/${fileName}`], asking);
+    return parseStoredSegments(stdout).values().next().value;
+  } catch (error) {
+    if (error instanceof RunError && error.reason === "exit") return undefined;
+    throw error;
+  }
 }
 
 export async function measureStorage(caller: Caller, asking: Asking): Promise<StorageUsage> {

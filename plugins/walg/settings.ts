@@ -50,14 +50,11 @@ export const settings = z.strictObject({
     .describe("wal-verify and wal-show"),
   wal_times: z
     .strictObject({
-      enabled: z
-        .boolean()
-        .optional()
-        .describe("Default: where no connection to the server tells, but not for compat: release."),
+      enabled: z.boolean().optional().describe("Default: while no server tells, but not for compat: release."),
       ...schedule("15m", "2m"),
     })
     .prefault({})
-    .describe("st ls wal_005: when segments arrived, where no server tells"),
+    .describe("st stat or st ls wal_005: when segments arrived, while no server tells"),
   storage: z
     .strictObject({
       ...schedule("30s", "10s"),

@@ -6,6 +6,7 @@ import {
   parseConnectionString,
   resolveConnection,
 } from "../common/postgres/conninfo.ts";
+import { type Arrivals, askArrivals, newestSegments } from "./arrivals.ts";
 import { countChanges, showBackups } from "./backup-page.ts";
 import { backupTypes } from "./backups.ts";
 import * as commands from "./commands.ts";
@@ -33,6 +34,8 @@ export class Watch {
   readonly #operations: Operations;
   /** Names of the operations that fail: a failure is told once, and so is its end. */
   readonly #failing = new Set<string>();
+  /** What a page is published by: between collections the instance's own, during one what shows it at once. */
+  #publish: () => Promise<void>;
   #started = false;
   #isFirstPage = true;
   #republishing: ReturnType<typeof setTimeout> | undefined;
@@ -63,6 +66,7 @@ export class Watch {
     this.#context = context;
     this.#version = version;
     this.#environment = environment;
+    this.#publish = context.publish;
     this.#series = new Series(context.metrics, context.config.compat);
     this.#operations = this.#createOperations(caller);
     createCounters(this.#series, this.#all, backupTypes);
@@ -77,14 +81,14 @@ export class Watch {
   }
 
   /**
-   * Makes the page of the latest answers. The first one is waited for: a single collection should have them all, and a
-   * running instance should not wait for ever; of what comes later than `first_wait` only the list of backups counts.
-   * Without `start()` everything is asked each time.
+   * Makes the page of the latest answers. The first collection waits for all of them, for a single one should have them
+   * all; each answer is on the page as it comes. Of what comes later than `first_wait` only the list of backups is waited
+   * for. Without `start()` everything is asked each time.
    * @throws Why the last list of backups failed.
    */
-  async collect({ signal, run }: CollectContext): Promise<void> {
+  async collect({ signal, run, publish }: CollectContext): Promise<void> {
     const { list } = this.#operations;
-    if (this.#started) await untilAborted(this.#firstAnswers(signal), signal);
+    if (this.#started) await this.#showingEachAnswer(publish, () => untilAborted(this.#firstAnswers(signal), signal));
     else await Promise.all(this.#scheduled.map((operation) => operation.askOnce(run, signal)));
     if (list.outcome?.error !== undefined) {
       // The gauges go back to what they were; what other commands found since then follows.
@@ -93,6 +97,15 @@ export class Watch {
     }
     signal.throwIfAborted();
     this.#fillPage();
+  }
+
+  async #showingEachAnswer(publish: () => Promise<void>, waiting: () => Promise<void>): Promise<void> {
+    this.#publish = publish;
+    try {
+      await waiting();
+    } finally {
+      this.#publish = this.#context.publish;
+    }
   }
 
   async #firstAnswers(signal: AbortSignal): Promise<void> {
@@ -174,9 +187,24 @@ export class Watch {
         })
       : undefined;
     const connection = this.#serverKeywords();
-    const timesWanted = walTimes.enabled ?? (connection === undefined && compat !== "release");
-    const probe = (words: readonly string[]) => (run: Run) =>
-      commands.probeStorage(caller, asking(run, storage), words);
+    const server =
+      connection &&
+      operation("postgres", list.interval, async () => {
+        const target = await resolveConnection(connection, this.#environment);
+        return readServerState(target, { timeoutMs: config.postgres_timeout * 1000, signal });
+      });
+    const arrivals: Operation<Arrivals> | undefined =
+      (walTimes.enabled ?? compat !== "release")
+        ? operation("wal-times", walTimes.interval, async (run) => {
+            if (server) await untilAborted(server.firstOutcome, signal);
+            const isTold = server?.isSound && server.answer?.lastArchived !== undefined;
+            if (isTold && walTimes.enabled === undefined) return arrivals?.answer ?? new Map();
+            const newest = newestSegments(timelines?.answer, verification?.answer);
+            return askArrivals(caller, asking(run, walTimes), newest, arrivals?.answer);
+          })
+        : undefined;
+    const probe = (ways: readonly (readonly string[])[]) => (run: Run) =>
+      commands.probeStorage(caller, asking(run, storage), ways);
     return {
       list: backups,
       timelines,
@@ -184,23 +212,16 @@ export class Watch {
       storage: operation(
         "storage-check",
         storage.interval,
-        probe(compat === "readme" ? ["st", "ls"] : ["st", "check", "read"]),
+        probe(commands.readProbes.slice(compat === "readme" ? 1 : 0)),
       ),
       storageWrite: storage.write_interval
-        ? operation("storage-write", storage.write_interval, probe(["st", "check", "write"]))
+        ? operation("storage-write", storage.write_interval, probe(commands.writeProbes))
         : undefined,
       storageUsage: storage.usage_interval
         ? operation("storage-usage", storage.usage_interval, (run) => commands.measureStorage(caller, asking(run, wal)))
         : undefined,
-      segments: timesWanted
-        ? operation("wal-times", walTimes.interval, (run) => commands.listSegments(caller, asking(run, walTimes)))
-        : undefined,
-      server:
-        connection &&
-        operation("postgres", list.interval, async () => {
-          const target = await resolveConnection(connection, this.#environment);
-          return readServerState(target, { timeoutMs: config.postgres_timeout * 1000, signal });
-        }),
+      segments: arrivals,
+      server,
       version: operation("version", versionIntervalSeconds, (run) =>
         commands.askVersion(caller, asking(run, storage)).catch(() => undefined),
       ),
@@ -263,7 +284,7 @@ export class Watch {
     this.#republishing ??= setTimeout(() => {
       this.#republishing = undefined;
       this.#fillPage();
-      void this.#context.publish();
+      void this.#publish();
     }, 0);
   }
 

@@ -2,7 +2,7 @@
 # Stands in for wal-g: replays what lies in $WALG_STAND_IN, and misbehaves as told there.
 #   NAME.stdout NAME.stderr NAME.status   the answer to a command
 #   NAME.behaviour                        hang, stubborn, holder
-# NAME is the command's words without options, joined by dashes; `backup-list` without --detail is `backup-list-short`.
+# NAME is the command's words without options, joined by dashes, a slash being one too; `backup-list` without --detail is `backup-list-short`.
 name=
 detail=short
 for word in "$@"; do
@@ -11,6 +11,7 @@ for word in "$@"; do
     --detail) detail=detail ;;
     --version) name=version ;;
     -*) ;;
+    */*) name=$name-${word%%/*}-${word##*/} ;;
     *) name=${name:+$name-}$word ;;
   esac
 done

@@ -15,6 +15,7 @@ export type StandInCommand =
   | "st-check-write"
   | "st-ls"
   | "st-ls-wal_005"
+  | `st-stat-wal_005-${string}`
   | "version";
 
 export interface Reply {

@@ -171,13 +171,85 @@ test.if(process.getuid?.() === 0)("wal-g runs as the user that is asked for", as
   expect(uid).not.toBe(0);
 });
 
+const stored = (time: string, file: string) =>
+  `type size last modified                 name\nobj  16   ${time} +0000 UTC ${file}\n`;
+const asked = async () => (await walg.standIn.calls()).filter((line) => line.startsWith("st-")).toSorted();
+
 test("where no server tells, the storage's listing says when WAL arrived", async () => {
   await walg.standIn.reply("st-ls-wal_005", {
-    stdout: "type size last modified name\nobj 16 2026-01-02 11:55:00 +0000 UTC 000000020000000000000051.lz4\n",
+    stdout: stored("2026-01-02 11:55:00", "000000020000000000000051.lz4"),
   });
   const page = await (await walg.plugin({ wal_times: { enabled: true } })).collect();
   expect(family(page, "walg_wal_timestamp")).toEqual({ '{timeline="2"}': 1_767_354_900 });
   expect(family(page, "walg_pitr_usable_window_seconds")).toEqual({ "": 121_469.013 });
+});
+
+test("once the newest segments are known, each is asked after by itself, and only when it is new", async () => {
+  const listing = stored("2026-01-01 02:00:00", "000000010000000000000040.zst");
+  await walg.standIn.reply("st-ls-wal_005", {
+    stdout: `${listing}obj  16   2026-01-02 11:55:00 +0000 UTC 000000020000000000000051.zst\n`,
+  });
+  const instance = await walg.plugin({ wal_times: { enabled: true } });
+  await instance.collect();
+  const shown = JSON.parse(await fixture("f1/wal-show.json"));
+  shown[1].end_segment = "000000020000000000000052";
+  await walg.standIn.reply("wal-show", { stdout: JSON.stringify(shown) });
+  await instance.collect();
+  await walg.standIn.reply("st-stat-wal_005-000000020000000000000052.zst", {
+    stdout: stored("2026-01-02 11:59:00.5", "wal_005/000000020000000000000052.zst"),
+  });
+  const page = await instance.collect();
+  expect(family(page, "walg_wal_timestamp")).toEqual({
+    '{timeline="1"}': 1_767_232_800,
+    '{timeline="2"}': 1_767_355_140,
+  });
+  expect((await asked()).filter((line) => !line.includes("check"))).toEqual([
+    "st-ls-wal_005: st ls wal_005",
+    "st-stat-wal_005-000000020000000000000052.zst: st stat wal_005/000000020000000000000052.zst",
+  ]);
+});
+
+test("a wal-g without st stat is asked for the whole listing again", async () => {
+  const help = "Usage:\n  wal-g st [command]\n\nAvailable Commands:\n  ls\n";
+  await walg.standIn.reply("st-stat-wal_005-000000020000000000000051.lz4", { stdout: help });
+  await walg.standIn.reply("st-ls-wal_005", { stdout: stored("2026-01-02 11:55:00", "000000020000000000000051.lz4") });
+  const instance = await walg.plugin({ wal_times: { enabled: true } });
+  for (let round = 0; round < 3; round++)
+    expect(family(await instance.collect(), "walg_wal_timestamp")).toEqual({ '{timeline="2"}': 1_767_354_900 });
+});
+
+test("a wal-g without st check is probed in the ways that it has", async () => {
+  const help = { stdout: "Usage:\n  wal-g st [command]\n\nAvailable Commands:\n  ls\n" };
+  const unknown = { status: 1, stderr: 'Error: unknown command "st" for "wal-g"\n' };
+  await walg.standIn.reply("st-check-read", help);
+  await walg.standIn.reply("st-check-write", help);
+  const instance = await walg.plugin({ storage: { write_interval: "1h" } });
+  expect(samplesOf(await instance.collect())).toMatchObject({ walg_storage_up: 1, walg_storage_write_up: 0 });
+  expect(warnings(instance.logs)[0]?.fields.error).toBe(
+    'Cannot probe the storage: this wal-g has no command "st check write"; 2.0.1 and newer ones have it',
+  );
+  await walg.standIn.reply("st-check-read", unknown);
+  await walg.standIn.reply("st-ls", unknown);
+  await walg.standIn.reply("backup-list-short", { stdout: "name last_modified wal_segment_backup_start\n" });
+  expect(samplesOf(await instance.collect())).toMatchObject({ walg_storage_up: 1 });
+  await walg.standIn.reply("st-ls", { status: 1, stderr: "ERROR: list folder: connection refused\n" });
+  expect(samplesOf(await instance.collect())).toMatchObject({ walg_storage_up: 0 });
+});
+
+test("while wal-verify hangs, what the others found is on the page already", async () => {
+  await walg.standIn.reply("wal-verify-integrity-timeline", { behaviour: "hang" });
+  const instance = await walg.plugin();
+  const stop = start(instance);
+  const collecting = instance.collect();
+  const published = await waitFor("a page with backups", () =>
+    instance.published.find((page) => page.includes("walg_backups{") && page.includes("walg_storage_up 1")),
+  );
+  expect(family(published, "walg_backups")).toEqual({ '{backup_type="delta"}': 1, '{backup_type="full"}': 2 });
+  expect(published).not.toContain("walg_wal_verify_status");
+  const ended = expect(collecting).rejects.toThrow("The instance stops");
+  await instance.stop();
+  await stop();
+  await ended;
 });
 
 test("every page is whole, however many are read while answers come", async () => {
