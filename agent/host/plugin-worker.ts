@@ -2,13 +2,12 @@
 import type { PlainIssue } from "../sdk/issues.ts";
 import { killGroup } from "../sdk/run.ts";
 import { childEnvironment } from "../system/notify.ts";
+import { isExecutable } from "./executable.ts";
 import type { Failure, FromWorker, PluginFacts, PluginSource, SetupRequest, ToWorker } from "./protocol.ts";
 import { after } from "./timing.ts";
 
 /** Beside this file in the sources; the executable keeps the entry points' tree below its root. */
-const entry = import.meta.path.startsWith("/$bunfs/")
-  ? "/$bunfs/root/host/worker.js"
-  : new URL("./worker.ts", import.meta.url).href;
+const entry = isExecutable ? "/$bunfs/root/host/worker.js" : new URL("./worker.ts", import.meta.url).href;
 
 /** What the worker could not do, or why it is of no more use. */
 export class PluginFailure extends Error {

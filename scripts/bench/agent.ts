@@ -26,11 +26,9 @@ const instances = (count: number, more = "", interval = "1s") =>
     .replaceAll("labels: { n:", "labels: { number:")}${more}`;
 const rssMb = (pid: number) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 
-await start();
-await idleMemory();
-await reloads();
-await collects();
-await hungPlugin();
+const wanted = process.argv.slice(2);
+const benches = { start, idleMemory, reloads, collects, hungPlugin };
+for (const [name, bench] of Object.entries(benches)) if (wanted.length === 0 || wanted.includes(name)) await bench();
 
 /** From exec to the first answered `/metrics`. */
 async function start(): Promise<void> {
