@@ -68,10 +68,17 @@ function chooseShown(backups: readonly Backup[], maxSeries: number): readonly Ba
 
 function showBackup(series: Series, backup: Backup, parentName: string): void {
   const { name, type, walFile, permanent, pgVersion } = backup;
-  const positions = { start_lsn: lsnLabel(backup.startLsn), finish_lsn: lsnLabel(backup.finishLsn) };
+  const [startLsn, finishLsn] = [lsnLabel(backup.startLsn), lsnLabel(backup.finishLsn)];
   series.set(
     "walg_backup_timestamp",
-    { backup_name: name, backup_type: type, wal_file: walFile, ...positions, permanent: flag(permanent) },
+    {
+      backup_name: name,
+      backup_type: type,
+      finish_lsn: finishLsn,
+      permanent: flag(permanent),
+      start_lsn: startLsn,
+      wal_file: walFile,
+    },
     whole(storedAt(backup)),
   );
   series.set(
@@ -79,11 +86,12 @@ function showBackup(series: Series, backup: Backup, parentName: string): void {
     {
       backup_name: name,
       backup_type: type,
-      wal_file: walFile,
-      pg_version: String(pgVersion ?? 0),
-      ...positions,
-      is_permanent: flag(permanent),
       delta_origin: parentName,
+      finish_lsn: finishLsn,
+      is_permanent: flag(permanent),
+      pg_version: String(pgVersion ?? 0),
+      start_lsn: startLsn,
+      wal_file: walFile,
     },
     1,
   );
@@ -130,7 +138,7 @@ function showStorages(series: Series, backups: readonly Backup[]): void {
   }
   for (const [storage, kept] of storages) {
     for (const type of backupTypes) {
-      series.set("walg_storage_backups", { storage, backup_type: type }, kept[type].count);
+      series.set("walg_storage_backups", { backup_type: type, storage }, kept[type].count);
       series.set("walg_backups_stored_compressed_bytes", { backup_type: type, storage }, kept[type].bytes);
     }
   }

@@ -5,7 +5,7 @@ import { isObject, type JsonObject, readCount, readDocument, readText } from "./
 import { parseTimestamp } from "./timestamp.ts";
 
 export type BackupType = "full" | "delta";
-export const backupTypes: readonly BackupType[] = ["full", "delta"];
+export const backupTypes: readonly BackupType[] = ["delta", "full"];
 
 /** A base backup. Moments are Unix seconds; whatever wal-g does not know is undefined. */
 export interface Backup {

@@ -24,7 +24,7 @@ export function createCounters(
   backupTypes: readonly string[],
 ): void {
   for (const [operation, error_type] of Object.entries(originalErrors[series.profile])) {
-    series.add("walg_errors_total", { operation, error_type }, 0);
+    series.add("walg_errors_total", { error_type, operation }, 0);
   }
   for (const { name } of operations) {
     for (const reason of failureReasons) series.add("walg_command_errors_total", { operation: name, reason }, 0);
@@ -40,7 +40,7 @@ export function countFailure(series: Series, operation: string, reason: string):
   series.add("walg_command_errors_total", { operation, reason });
   const error_type = originalErrors[series.profile][operation];
   if (error_type === undefined) return;
-  series.add("walg_errors_total", { operation, error_type });
+  series.add("walg_errors_total", { error_type, operation });
   if (operation !== "storage-check") series.add("walg_scrape_errors_total", {});
 }
 

@@ -50,7 +50,7 @@ function showVerification(series: Series, { integrity, timeline, ranges }: Verif
   series.set("walg_wal_verify_status", { operation: "timeline" }, verdictValues[timeline]);
   const counts = new Map<string, { labels: Record<string, string>; segments: number }>();
   for (const { timeline: id, status, segments } of ranges) {
-    const labels = { timeline_id: String(id), timeline_hex: hex(id), status };
+    const labels = { status, timeline_hex: hex(id), timeline_id: String(id) };
     const key = `${id} ${status}`;
     counts.set(key, { labels, segments: (counts.get(key)?.segments ?? 0) + segments });
   }
@@ -65,7 +65,7 @@ function showIntegrity(series: Series, { timelines, verification, currentVerific
   const preferred = isRelease ? ((currentVerification && verified) ?? shown ?? verified) : (shown ?? verified);
   for (const [id, isWhole] of preferred ?? []) {
     const labels: Record<string, string> = isRelease
-      ? { timeline_id: String(id), timeline_hex: hex(id) }
+      ? { timeline_hex: hex(id), timeline_id: String(id) }
       : { timeline: String(id) };
     series.set("walg_wal_integrity_status", labels, isWhole ? 1 : 0);
   }
@@ -87,9 +87,9 @@ function showTimelines(series: Series, { timelines, verification, segmentSizeByt
   for (const { id, parent, switchLsn, endSegment } of timelines ?? []) {
     ends.set(id, endSegment);
     const labels = {
-      timeline: String(id),
       parent_timeline: String(parent ?? ""),
       switch_lsn: switchLsn === undefined ? "" : formatLsn(switchLsn),
+      timeline: String(id),
     };
     series.set("walg_timeline_info", labels, 1);
   }
