@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { testPlugin } from "../../agent/sdk/index.ts";
 import plugin from "../../plugins/walg/index.ts";
 import { waitFor } from "../harness/wait.ts";
-import { family, samplesOf } from "../harness/walg-page.ts";
+import { family, goldenPage, samplesOf, steadyPage } from "../harness/walg-page.ts";
 import { listErrors, now, start, value, WalgUnderTest, warnings } from "../harness/walg-plugin.ts";
 import { fixture, StandIn } from "../harness/walg-stand-in.ts";
 
@@ -271,14 +271,9 @@ test("every page is whole, however many are read while answers come", async () =
 }, 20_000);
 
 test("the whole page of F1 is the golden one", async () => {
-  const page = await (await walg.plugin()).collect();
-  // How long commands took, and in which order they ended, is all that differs from run to run.
-  const steady = page
-    .replace(/^(?:# (?:HELP|TYPE) )?walg_command_duration_seconds.*\n/gm, "")
-    .replace(/^(walg_(?:scrape|backup_list|wal_verify)_duration_seconds|walg_storage_latency_seconds) .*$/gm, "$1 …");
-  const golden = new URL("../fixtures/walg/f1/page.txt", import.meta.url);
-  if (process.env.UPDATE_GOLDEN) await Bun.write(golden, steady);
-  expect(steady.split("\n")).toEqual((await Bun.file(golden).text()).split("\n"));
+  const page = steadyPage(await (await walg.plugin()).collect(), "stands");
+  if (process.env.UPDATE_GOLDEN) await Bun.write(goldenPage, page);
+  expect(page.split("\n")).toEqual((await Bun.file(goldenPage).text()).split("\n"));
 });
 
 const promtool = Bun.which("promtool");
