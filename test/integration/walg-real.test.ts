@@ -3,40 +3,21 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { testPlugin } from "../../agent/sdk/index.ts";
 import walg from "../../plugins/walg/index.ts";
 import { describeWith } from "../harness/describe-with.ts";
-import { type PostgresServer, startPostgres } from "../harness/postgres.ts";
-import { runTool } from "../harness/processes.ts";
-import { serverUser } from "../harness/users.ts";
-import { waitFor } from "../harness/wait.ts";
+import { isRoot } from "../harness/users.ts";
+import { startWalg, type WalgHost } from "../harness/walg.ts";
 import { family, samplesOf } from "../harness/walg-page.ts";
 
-const executable = Bun.which("wal-g");
-
 describeWith(["wal-g", "postgresql"], "with a real wal-g", () => {
-  let server: PostgresServer;
-  let environment: Record<string, string>;
+  let host: WalgHost;
   beforeAll(async () => {
-    // archive_command runs in the data folder.
-    const archive = `WALG_FILE_PREFIX=$PWD/../archive ${executable} wal-push $PWD/%p`;
-    server = await startPostgres({ archive_mode: "on", archive_command: archive, archive_timeout: "1s" });
-    environment = {
-      WALG_FILE_PREFIX: server.archiveFolder,
-      WALG_DELTA_MAX_STEPS: "6",
-      PGHOST: server.socketFolder,
-      PGPORT: String(server.port),
-      PGUSER: "postgres",
-    };
+    host = await startWalg();
   }, 60_000);
-  afterAll(() => server?.[Symbol.asyncDispose]());
+  afterAll(() => host?.[Symbol.asyncDispose]());
 
-  const push = () =>
-    runTool([executable ?? "", "backup-push", server.dataFolder], {
-      user: serverUser("postgres"),
-      env: environment,
-      cwd: server.socketFolder,
-    });
   const collect = async () => {
-    const user = process.getuid?.() === 0 ? "postgres" : undefined;
-    const plugin = await testPlugin(walg, { config: { path: executable, environment, user } });
+    const { executable: path, environment } = host;
+    const user = isRoot ? "postgres" : undefined;
+    const plugin = await testPlugin(walg, { config: { path, environment, user } });
     const page = await plugin.collect();
     await plugin.stop();
     return page;
@@ -47,15 +28,10 @@ describeWith(["wal-g", "postgresql"], "with a real wal-g", () => {
   }, 60_000);
 
   test("a full backup and a delta are found, with their WAL whole and a window to recover in", async () => {
-    await push();
-    await server.psql("CREATE TABLE filler AS SELECT generate_series(1, 10000)");
-    await push();
-    await server.psql("SELECT pg_switch_wal()");
-    await waitFor(
-      "a segment is archived",
-      async () => Number(await server.psql("SELECT archived_count FROM pg_stat_archiver")) > 2,
-      30_000,
-    );
+    await host.backup();
+    await host.postgres.psql("CREATE TABLE filler AS SELECT generate_series(1, 10000)");
+    await host.backup();
+    await host.archiveWal();
     const page = await collect();
     const found = samplesOf(page);
     expect(family(page, "walg_backups")).toEqual({ '{backup_type="delta"}': 1, '{backup_type="full"}': 1 });
