@@ -78,7 +78,7 @@ export const settings = z.strictObject({
     .optional()
     .describe("Segments that are missing before this one are known to be lost, and not counted."),
   first_wait: positive("30s").describe(
-    "How long the first page waits for all commands; for the list of backups it always waits.",
+    "How long the first collection waits for all commands; for the list of backups it always waits.",
   ),
   max_backup_series: z
     .int()
