@@ -57,6 +57,7 @@ export async function listBackups(
     return readList(await askWalg(caller, ["backup-list", "--detail", "--json"], asking));
   } catch (error) {
     if (!(error instanceof RunError) || error.reason !== "exit") throw error;
+    if (saysNoBackups(error)) return noBackups;
     const short = await askWalg(caller, ["backup-list", "--json"], asking)
       .then(readList)
       .catch(() => undefined);
@@ -66,18 +67,36 @@ export async function listBackups(
   }
 }
 
-/** Before 3.0.6 wal-g printed nothing for an empty storage, and said so on stderr only. */
-function readList({ stdout, stderr }: RunResult): BackupList {
-  return stdout.trim() === "" && stderr.includes("No backups found") ? noBackups : parseBackupList(stdout);
+function readList(result: RunResult): BackupList {
+  return saysNoBackups(result) ? noBackups : parseBackupList(result.stdout);
 }
 
+/** Before 3.0.6 wal-g printed nothing for an empty storage, and said so on stderr only, in some versions as an error. */
+function saysNoBackups({ stdout, stderr }: Pick<RunResult, "stdout" | "stderr">): boolean {
+  return stdout.trim() === "" && /No backups found\W*$/.test(stderr);
+}
+
+/**
+ * All timelines. wal-g adds the backups to each, and fails when one is without its metadata; then it is asked without.
+ * @throws {RunError | SyntaxError} No answer; where both questions fail, the failure of the first.
+ * Source: wal-g issues 556 and 1078.
+ */
 export async function showTimelines(
   caller: Caller,
   asking: Asking,
   withoutBackups: boolean,
 ): Promise<StoredTimeline[]> {
-  const words = ["wal-show", "--detailed-json", ...(withoutBackups ? ["--without-backups"] : [])];
-  return parseTimelines((await askWalg(caller, words, asking)).stdout);
+  const words = ["wal-show", "--detailed-json"];
+  const show = async (...more: string[]) => parseTimelines((await askWalg(caller, [...words, ...more], asking)).stdout);
+  if (withoutBackups) return show("--without-backups");
+  try {
+    return await show();
+  } catch (error) {
+    if (!(error instanceof RunError) || error.reason !== "exit" || !/backups? info/.test(error.stderr)) throw error;
+    return show("--without-backups").catch(() => {
+      throw error;
+    });
+  }
 }
 
 export async function verifyWal(caller: Caller, asking: Asking): Promise<Verification> {

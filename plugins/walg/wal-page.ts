@@ -112,8 +112,7 @@ function showMissing(
 ): void {
   if (!timelines) {
     for (const id of new Set(verification?.ranges.map(({ timeline }) => timeline))) {
-      const lost =
-        verification?.ranges.filter(({ timeline, status }) => timeline === id && status === "MISSING_LOST") ?? [];
+      const lost = verification ? lostRanges(verification).filter(({ timeline }) => timeline === id) : [];
       series.set(
         "walg_wal_missing_segments",
         { timeline: String(id) },
@@ -136,6 +135,12 @@ function showMissing(
       countMissing(timeline, from, onTheirWay, segmentSizeBytes),
     );
   }
+}
+
+/** Without a backup wal-verify looks back to the very first segment; what it then finds missing at first is no loss. */
+function lostRanges({ integrity, ranges }: Verification): VerifiedRange[] {
+  const counted = integrity === "FAILURE" ? ranges : ranges.slice(1);
+  return counted.filter(({ status }) => status === "MISSING_LOST");
 }
 
 type Range = { readonly first: number; readonly last: number };

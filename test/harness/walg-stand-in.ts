@@ -10,6 +10,7 @@ export type StandInCommand =
   | "backup-list"
   | "backup-list-short"
   | "wal-show"
+  | "wal-show-without-backups"
   | "wal-verify-integrity-timeline"
   | "st-check-read"
   | "st-check-write"
@@ -19,7 +20,7 @@ export type StandInCommand =
   | "version";
 
 export interface Reply {
-  readonly stdout?: string;
+  readonly stdout?: string | Uint8Array;
   readonly stderr?: string;
   readonly status?: number;
   /** `hang` waits for ever, `stubborn` ignores SIGTERM and has a child that holds stdout, `holder` leaves such a child behind. */

@@ -70,13 +70,48 @@ test("a list that wal-g refuses for want of metadata is taken without details", 
   });
 });
 
-test("a missing executable is told as such, and the page stays", async () => {
-  const test = await walg.plugin({ path: "/nonexistent/wal-g" });
-  await expect(test.collect()).rejects.toMatchObject({ reason: "spawn" });
-  await waitFor("the page tells of the failure", async () => (await value(test, listSuccess)) === 0);
-  expect(await value(test, 'walg_command_errors_total{operation="storage-check",reason="spawn"}')).toBe(1);
-  expect(await value(test, "walg_storage_up")).toBe(0);
+test("timelines that wal-g refuses for want of a backup's metadata are taken without backups", async () => {
+  const timelines = await fixture("f1/wal-show.json");
+  await walg.standIn.reply("wal-show", { stderr: "ERROR: Failed to add backups info: object not found\n", status: 1 });
+  await walg.standIn.reply("wal-show-without-backups", { stdout: timelines });
+  expect(family(await (await walg.plugin()).collect(), "walg_wal_integrity_status")).toEqual({
+    '{timeline="1"}': 0,
+    '{timeline="2"}': 1,
+  });
 });
+
+test("a name that is no UTF-8 makes a valid page", async () => {
+  const list = Buffer.from('[{"backup_name":"base_?","time":"2026-01-02T11:00:00Z"}]');
+  list[list.indexOf("?")] = 0xff;
+  await walg.standIn.reply("backup-list", { stdout: list });
+  expect(await (await walg.plugin()).collect()).toContain('walg_backup_info{backup_name="base_\ufffd",');
+});
+
+test("a file of timeline 0, which no server writes, is kept and warned of once", async () => {
+  const timelines = JSON.parse(await fixture("f1/wal-show.json"));
+  const junk = {
+    ...timelines[0],
+    id: 0,
+    start_segment: "000000000000000000000001",
+    end_segment: "000000000000000000000001",
+  };
+  await walg.standIn.reply("wal-show", { stdout: JSON.stringify([junk, ...timelines]) });
+  const test = await walg.plugin();
+  await test.collect();
+  expect(Object.keys(family(await test.collect(), "walg_timeline_info"))).toHaveLength(3);
+  expect(warnings(test.logs).filter(({ message }) => message.includes("timeline 0"))).toHaveLength(1);
+});
+
+test.each(["/nonexistent/wal-g", "/etc/hostname"])(
+  "%s is no executable: that is told, and the page stays",
+  async (path) => {
+    const test = await walg.plugin({ path });
+    await expect(test.collect()).rejects.toMatchObject({ reason: "spawn" });
+    await waitFor("the page tells of the failure", async () => (await value(test, listSuccess)) === 0);
+    expect(await value(test, 'walg_command_errors_total{operation="storage-check",reason="spawn"}')).toBe(1);
+    expect(await value(test, "walg_storage_up")).toBe(0);
+  },
+);
 
 test("a command that ignores SIGTERM, with a child that holds stdout, is ended and delays no other", async () => {
   await walg.standIn.reply("wal-verify-integrity-timeline", { behaviour: "stubborn" });

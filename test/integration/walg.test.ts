@@ -52,6 +52,14 @@ test("an empty storage is no error, as new and as old wal-g say it", async () =>
     '{backup_type="delta"}': 0,
     '{backup_type="full"}': 0,
   });
+  await walg.standIn.reply("backup-list", {
+    stderr: "ERROR: 2025/02/25 10:06:35.305854 Failed to fetch list of backups in storage: No backups found\n",
+    status: 1,
+  });
+  expect(family(await test.collect(), "walg_backups")).toEqual({
+    '{backup_type="delta"}': 0,
+    '{backup_type="full"}': 0,
+  });
   expect(await value(test, listErrors)).toBe(0);
 });
 
