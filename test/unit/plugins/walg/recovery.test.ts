@@ -132,6 +132,26 @@ test("permanent backups open no window", () => {
   });
 });
 
+test("a delta of a permanent backup opens a window, nominal and usable", () => {
+  const { path } = storage(0x40, [], []);
+  const backup = (name: string, start_lsn: number, hour: number, is_permanent: boolean) => ({
+    backup_name: name,
+    wal_file_name: name.slice(5, 29),
+    time: `2026-01-01T0${hour}:00:00Z`,
+    finish_time: `2026-01-01T0${hour}:00:00Z`,
+    start_lsn,
+    is_permanent,
+  });
+  const { backups } = parseBackupList(
+    JSON.stringify([
+      backup("base_000000010000000000000010", 0x10000028, 0, true),
+      backup("base_000000010000000000000030_D_000000010000000000000010", 0x30000028, 1, false),
+    ]),
+  );
+  expect(assessRecovery(backups, deltaChains(backups), path).earliest).toBe(hour(1));
+  expect(nominalWindowSeconds(backups, hour(3), "release")).toBe(7200);
+});
+
 test("a delta whose parent is gone opens no window", () => {
   const { path } = storage(0x40, [], []);
   const { backups } = parseBackupList(
