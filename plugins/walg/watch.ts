@@ -22,6 +22,9 @@ import { showWal } from "./wal-page.ts";
 
 const versionIntervalSeconds = 3600;
 
+/** How long an answer waits for others before a page is made of them: many commands start at the same moments. */
+const gatheringMs = 100;
+
 /** A page of more backups than this leaves tens of megabytes of garbage, which the runtime is in no hurry to give back. */
 const manyBackups = 1000;
 const tidyAfterMs = 1000;
@@ -96,6 +99,9 @@ export class Watch {
       throw list.outcome.error;
     }
     signal.throwIfAborted();
+    // The page of this collection has all that one under way would have.
+    clearTimeout(this.#republishing);
+    this.#republishing = undefined;
     this.#fillPage();
   }
 
@@ -277,7 +283,7 @@ export class Watch {
   }
 
   /**
-   * Makes the page anew and publishes it, soon: several answers at once make one page, and a page that is being
+   * Makes the page anew and publishes it, soon: answers that come together make one page, and a page that is being
    * rendered, which takes a chain of microtasks, is not changed under way.
    */
   #republish(): void {
@@ -285,7 +291,7 @@ export class Watch {
       this.#republishing = undefined;
       this.#fillPage();
       void this.#publish();
-    }, 0);
+    }, gatheringMs);
   }
 
   #fillPage(): void {

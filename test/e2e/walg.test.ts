@@ -91,8 +91,9 @@ test("a missing wal-g is told with its reason, and the page stays", async () => 
   await using agent = await startAgent(yamlOf({ path: "/nonexistent/wal-g" }));
   const page = await waitFor("the failure", async () => {
     const text = await agent.scrape();
-    return /holdfast_collect_failures_total\{name="walg",reason="spawn"\} [1-9]/.test(text) && text;
+    return text.includes("walg_storage_up 0") && text;
   });
+  expect(page).toMatch(/^holdfast_collect_failures_total\{name="walg",reason="spawn"\} [1-9]/m);
   expect(samplesOf(page)).toMatchObject({
     'walg_command_errors_total{operation="backup-list",reason="spawn"}': 1,
     walg_storage_up: 0,
