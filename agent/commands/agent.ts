@@ -2,22 +2,22 @@
 import { revision, version } from "../build.ts";
 import type { AgentConfig, Problem } from "../config/config.ts";
 import type { LoadResult } from "../config/load.ts";
-import { formatProblem } from "../config/problems.ts";
+import { formatProblem, sortProblems } from "../config/problems.ts";
 import { messageOf } from "../host/failures.ts";
 import { Host, type Plan } from "../host/host.ts";
 import { Reloader, type ReloadResult } from "../host/reload.ts";
-import type { AgentStatus } from "../host/status.ts";
 import { createApp, createInstanceApp } from "../http/app.ts";
 import { Ports, type WantedPort } from "../http/ports.ts";
 import { type OwnInstance, ownFamilies, ownText } from "../metrics/own.ts";
 import { MetricsPage } from "../metrics/page.ts";
 import { processFamilies } from "../metrics/process.ts";
 import { Snapshots } from "../metrics/snapshots.ts";
-import { formatAddress, type Log } from "../sdk/index.ts";
+import type { Log } from "../sdk/index.ts";
 import { reap } from "../system/libc.ts";
 import { configureLog, createLog } from "../system/log.ts";
 import type { ServiceManager } from "../system/notify.ts";
-import { allProblems } from "./configuration.ts";
+import type { AgentStatus } from "../system/status.ts";
+import { allProblems, webConfigProblems } from "./configuration.ts";
 
 /** Reads the configuration anew, with the flags that the agent was started with. */
 export type ReadConfig = () => Promise<LoadResult>;
@@ -75,8 +75,15 @@ export class Agent {
     if ("problems" in read) throw new ConfigError(await allProblems(read, this.#host));
     const { config } = read;
     configureLog(config.log);
-    const prepared = await this.#host.prepare(config, { deadlineMs: loadAtStartMs, tolerant: true });
-    if ("problems" in prepared) throw new ConfigError(prepared.problems);
+    const [prepared, ofWebConfigs] = await Promise.all([
+      this.#host.prepare(config, { deadlineMs: loadAtStartMs, tolerant: true }),
+      webConfigProblems(config),
+    ]);
+    if ("problems" in prepared) throw new ConfigError(sortProblems([...prepared.problems, ...ofWebConfigs]));
+    if (ofWebConfigs.length > 0) {
+      this.#host.abandon(prepared.plan);
+      throw new ConfigError(ofWebConfigs);
+    }
     try {
       await this.#ports.open(this.#wantedPorts(config));
     } catch (error) {
@@ -201,7 +208,7 @@ export class Agent {
   }
 
   #statusLine(): string {
-    const addresses = this.#config?.listen.map(formatAddress).join(", ");
+    const addresses = this.#ports.urls().join(", ");
     const reload = this.#lastReload.successful ? "" : "; the last reload failed, see the log";
     return `${this.#host.instances.length} instances, serving at ${addresses}${reload}`;
   }

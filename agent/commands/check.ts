@@ -3,7 +3,7 @@ import { Snapshots } from "../metrics/snapshots.ts";
 import { createLog } from "../system/log.ts";
 import { endOnStop } from "../system/signals.ts";
 import type { Command } from "./command.ts";
-import { allProblems, configFlag, overrideFlags, readConfig, reportProblems } from "./configuration.ts";
+import { allProblems, configFlag, overrideFlags, problemsOfUse, readConfig, reportProblems } from "./configuration.ts";
 
 export const command: Command = {
   name: "check",
@@ -13,11 +13,10 @@ export const command: Command = {
   async run(flags) {
     endOnStop();
     const read = await readConfig(flags);
-    const host = new Host({ snapshots: new Snapshots(), createLog, runtimeDir: "", reap: () => {} });
+    const host = new Host({ snapshots: new Snapshots(), createLog, runtimeDir: "", reap: () => true });
     if ("problems" in read) return reportProblems(await allProblems(read, host));
-    const prepared = await host.prepare(read.config);
-    if ("problems" in prepared) return reportProblems(prepared.problems);
-    host.abandon(prepared.plan);
+    const problems = await problemsOfUse(read.config, host);
+    if (problems.length > 0) return reportProblems(problems);
     const { file, instances } = read.config;
     process.stdout.write(`${file}: right, ${instances.length} ${instances.length === 1 ? "instance" : "instances"}\n`);
     return 0;

@@ -1,8 +1,9 @@
 /** What the commands share that read a configuration. */
-import type { Problem } from "../config/config.ts";
+import type { AgentConfig, Problem } from "../config/config.ts";
 import { type LoadResult, loadConfig } from "../config/load.ts";
 import { formatProblem, sortProblems } from "../config/problems.ts";
 import type { Host } from "../host/host.ts";
+import { loadWebConfig, WebConfigError } from "../http/web-config.ts";
 import type { Flag, FlagValues } from "./command.ts";
 
 export const defaultConfigFile = "/etc/holdfast/holdfast.yml";
@@ -48,11 +49,32 @@ export async function allProblems(
   { problems, readable }: Extract<LoadResult, { problems: unknown }>,
   host: Host,
 ): Promise<Problem[]> {
-  if (!readable) return problems;
-  const prepared = await host.prepare(readable);
-  if ("problems" in prepared) return sortProblems([...problems, ...prepared.problems]);
+  return readable ? sortProblems([...problems, ...(await problemsOfUse(readable, host))]) : problems;
+}
+
+/** What the plugins, and the web config files, find wrong with a configuration that could be read. */
+export async function problemsOfUse(config: AgentConfig, host: Host): Promise<Problem[]> {
+  const [prepared, ofWebConfigs] = await Promise.all([host.prepare(config), webConfigProblems(config)]);
+  if ("problems" in prepared) return sortProblems([...prepared.problems, ...ofWebConfigs]);
   host.abandon(prepared.plan);
-  return problems;
+  return ofWebConfigs;
+}
+
+/** What is wrong with the web config files that a configuration names. */
+export async function webConfigProblems({ webConfig, instances }: AgentConfig): Promise<Problem[]> {
+  const named = [webConfig, ...instances.map((instance) => instance.webConfig)];
+  const problems = [...new Set(named)].map((file) => (file === undefined ? [] : problemsOfWebConfig(file)));
+  return sortProblems((await Promise.all(problems)).flat());
+}
+
+async function problemsOfWebConfig(file: string): Promise<readonly Problem[]> {
+  try {
+    await loadWebConfig(file);
+    return [];
+  } catch (error) {
+    if (error instanceof WebConfigError) return error.problems;
+    throw error;
+  }
 }
 
 /** Prints problems, one a line, and how many there are. @returns The exit status for them. */

@@ -15,6 +15,8 @@ export interface AgentConfig {
   /** Scrapes answered at once; 0: no limit. */
   readonly maxRequests: number;
   readonly instances: readonly InstanceConfig[];
+  /** Where a key of the main file stands, e.g. `["plugin_dir"]`. */
+  place(path: readonly PropertyKey[]): Place;
 }
 
 /** One entry under `plugins:`. Undefined times take the plugin's defaults. */

@@ -13,11 +13,27 @@ export interface Subject {
 }
 
 // By `place`, which copies of an instance share: an instance itself stays plain data that can be compared.
-const subjects = new WeakMap<InstanceConfig["place"], Subject>();
+const subjects = new WeakMap<Located["place"], Subject>();
 
-/** Keeps what is written of an instance for {@link issuesToProblems}. */
-export function rememberSubject(place: InstanceConfig["place"], subject: Subject): void {
+/** The configuration, or an instance of it. */
+type Located = Pick<InstanceConfig, "place">;
+
+/** Keeps what is written for {@link issuesToProblems} and its like. */
+export function rememberSubject(place: Located["place"], subject: Subject): void {
   subjects.set(place, subject);
+}
+
+/** What somebody who used the value at a path found wrong with it. */
+export function problemsWith({ place }: Located, path: readonly PropertyKey[], message: string): Problem[] {
+  const subject = subjects.get(place);
+  if (subject) return problemsOf(subject, [{ path, message }]);
+  return [{ ...place(path), message: `Cannot read ${nameOf("", path)}: ${message}` }];
+}
+
+/** A text at a path as messages may show it: `${NAME}` where it came from a reference. */
+export function shownAt({ place }: Located, path: readonly PropertyKey[], text: string): string {
+  const subject = subjects.get(place);
+  return (subject && find(subject.entry, path).written?.replaced?.spelling) ?? JSON.stringify(text);
 }
 
 /**

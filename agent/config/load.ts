@@ -4,14 +4,14 @@ import { sameAddresses, sameLabels } from "./checks.ts";
 import type { AgentConfig, Problem } from "./config.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { readInstance } from "./instance.ts";
-import { problemsOf } from "./issues.ts";
+import { problemsOf, rememberSubject } from "./issues.ts";
 import { instanceListeners, settingsListeners } from "./listeners.ts";
 import { sortProblems } from "./problems.ts";
 import { type Settings, settingsSchema } from "./schema.ts";
 import { soundPart } from "./sound-part.ts";
 import { readSources } from "./sources.ts";
 import { isMapping } from "./tree.ts";
-import type { WrittenEntry } from "./written.ts";
+import { find, type WrittenEntry } from "./written.ts";
 
 export interface LoadOptions {
   /** Where `${NAME}` and `$CREDENTIALS_DIRECTORY` are looked up. */
@@ -50,6 +50,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   const known = broken.has("listen") && !flags.listen ? [] : listen;
   for (const problem of sameAddresses([...known, ...instanceListeners(instances, sources.instances)])) report(problem);
 
+  const place = placesOf(file, sources.main);
   const config: AgentConfig = {
     file: resolve(cwd, file),
     listen: listen.map(({ address }) => address),
@@ -63,9 +64,18 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
     enableReload: settings.enable_reload,
     maxRequests: flags.maxRequests ?? settings.max_requests,
     instances,
+    place,
   };
   if (problems.length === 0) return { config };
   return { problems: sortProblems(problems), readable: sources.main ? config : undefined };
+}
+
+/** Where keys of the main file stand; a file that could not be read is a place as a whole. */
+function placesOf(file: string, main: WrittenEntry | undefined): AgentConfig["place"] {
+  if (!main) return () => ({ file, line: 0, column: 0 });
+  const place: AgentConfig["place"] = (path) => find(main, path).place;
+  rememberSubject(place, { name: "", entry: main });
+  return place;
 }
 
 /** The top level without its instances; a key that is wrong is `broken` and gets its default. */

@@ -1,7 +1,9 @@
 /** All instances: prepares a configuration whole, then changes what differs and nothing else. */
 import { join } from "node:path";
 import type { AgentConfig, InstanceConfig, Problem } from "../config/config.ts";
-import { issuesToProblems } from "../config/issues.ts";
+import { issuesToProblems, problemsWith, shownAt } from "../config/issues.ts";
+import { sortProblems } from "../config/problems.ts";
+import { reasonOf } from "../config/read-file.ts";
 import { nearest } from "../config/suggestions.ts";
 import type { Snapshots } from "../metrics/snapshots.ts";
 import type { Log, LogFields } from "../sdk/log.ts";
@@ -18,8 +20,8 @@ export interface HostDependencies {
   createLog(fields: LogFields, secrets: readonly string[]): Log;
   /** A private directory for the sockets of instances' routes. */
   readonly runtimeDir: string;
-  /** Takes the exit of a child whose parent, a worker, is gone. */
-  reap(pid: number): void;
+  /** Takes the exit status of a child whose parent, a worker, is gone; false: it has not ended yet. */
+  reap(pid: number): boolean;
   /** Told when the agent's own metrics have changed. */
   changed?(): void;
 }
@@ -40,6 +42,8 @@ interface PlanEntry {
 
 type Starting = PlanEntry & { readonly prepared: Prepared | PluginFailure };
 
+/** Plugins that load at a time: what waits for a processor must not count as a plugin that is slow. */
+const mostLoads = 16;
 /** Instances that start together begin their first collection this far apart at most. */
 const mostSpreadMs = 200;
 
@@ -79,23 +83,17 @@ export class Host {
     config: AgentConfig,
     { deadlineMs = 10_000, tolerant = false }: { deadlineMs?: number; tolerant?: boolean } = {},
   ): Promise<{ plan: Plan } | { problems: Problem[] }> {
-    const catalogue = await findPlugins(config.pluginDir).catch(
-      (error: unknown) => (error as { code?: string }).code ?? messageOf(error),
-    );
-    if (typeof catalogue === "string") {
-      const place = { file: config.file, line: 1, column: 1 };
-      return {
-        problems: [{ ...place, message: `Cannot read plugin_dir: ${catalogue}, expected a directory of plugins` }],
-      };
-    }
-    const results = await Promise.all(
-      config.instances.map((instance) => this.#prepareOne(instance, catalogue, deadlineMs, tolerant)),
+    const { catalogue, problems: unread } = await readCatalogue(config);
+    // Without the folder, nobody knows what is not in it.
+    const known = config.instances.filter(({ plugin }) => unread.length === 0 || catalogue.has(plugin));
+    const results = await inTurns(known, mostLoads, (instance) =>
+      this.#prepareOne(instance, catalogue, deadlineMs, tolerant),
     );
     const entries = results.flatMap((result) => (Array.isArray(result) ? [] : [result]));
     const problems = results.flatMap((result) => (Array.isArray(result) ? result : []));
-    if (problems.length === 0) return { plan: { config, entries } };
+    if (unread.length + problems.length === 0) return { plan: { config, entries } };
     this.abandon({ config, entries });
-    return { problems };
+    return { problems: sortProblems([...unread, ...problems]) };
   }
 
   /** Ends the workers of a plan that is not applied. */
@@ -157,7 +155,7 @@ export class Host {
       const hint = nearest(config.plugin, known);
       const meant = hint === undefined ? "" : `; did you mean ${JSON.stringify(hint)}?`;
       return problem(
-        `Cannot find plugin ${JSON.stringify(config.plugin)}: expected one of ${known.join(", ")}${meant}`,
+        `Cannot find plugin ${shownAt(config, ["plugin"], config.plugin)}: expected one of ${known.join(", ")}${meant}`,
       );
     }
     if ("problem" in source) return problem(`Cannot use plugins.${config.name}: ${source.problem}`);
@@ -185,6 +183,32 @@ export class Host {
       return problem(`Cannot load plugin ${JSON.stringify(plugin)} of plugins.${config.name}: ${failure.message}`);
     }
   }
+}
+
+/** The plugins that there are; where the folder cannot be read, those in the executable, and what is wrong with it. */
+async function readCatalogue(config: AgentConfig): Promise<{ catalogue: Catalogue; problems: Problem[] }> {
+  try {
+    return { catalogue: await findPlugins(config.pluginDir), problems: [] };
+  } catch (error) {
+    const found = (error as { code?: string }).code === "ENOTDIR" ? "it is no folder" : reasonOf(error);
+    const message = `${config.pluginDir}: ${found}, expected a folder of plugins`;
+    return { catalogue: await findPlugins(undefined), problems: problemsWith(config, ["plugin_dir"], message) };
+  }
+}
+
+/** Maps as `Promise.all` would, with so many at work at a time. */
+async function inTurns<From, To>(
+  all: readonly From[],
+  atOnce: number,
+  work: (one: From) => Promise<To>,
+): Promise<readonly To[]> {
+  const results: To[] = [];
+  const waiting = all.entries();
+  const worker = async () => {
+    for (const [index, one] of waiting) results[index] = await work(one);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return results;
 }
 
 const abandoned = { reason: "exception", message: "The configuration was not applied" } as const;

@@ -6,10 +6,10 @@ import { formatAddress } from "../sdk/index.ts";
 import type { Log, LogFields } from "../sdk/log.ts";
 import { createRedactor } from "../system/redact.ts";
 import type { Repeats } from "../system/repeats.ts";
+import type { InstanceState, InstanceStatus } from "../system/status.ts";
 import { messageOf } from "./failures.ts";
 import { type Notice, PluginFailure, PluginWorker } from "./plugin-worker.ts";
 import type { Failure, FailureReason, PluginFacts, PluginSource } from "./protocol.ts";
-import type { InstanceState, InstanceStatus } from "./status.ts";
 import { after, Backoff, nextTick, waited } from "./timing.ts";
 
 /** What an instance needs of the agent. */
@@ -20,7 +20,7 @@ export interface InstanceDependencies {
   readonly repeats: Repeats;
   /** A new path at which a worker may serve the instance's routes. */
   socketPath(): string;
-  reap(pid: number): void;
+  reap(pid: number): boolean;
   /** Told when the agent's own metrics of the instance have changed. */
   changed(): void;
 }
@@ -109,6 +109,8 @@ export class Instance {
       this.#log.warn("Plugin ended without stopping", { reason: error.reason, error: this.#redact(error.message) });
     });
     await this.#life;
+    // Whatever the plugin has published as its last words belongs to its successor now.
+    this.#callOffStale();
   }
 
   get config(): InstanceConfig {

@@ -3,11 +3,16 @@ import type { PlainIssue } from "../sdk/issues.ts";
 import { killGroup } from "../sdk/run.ts";
 import { childEnvironment } from "../system/notify.ts";
 import { isExecutable } from "./executable.ts";
+import { messageOf } from "./failures.ts";
 import type { Failure, FromWorker, PluginFacts, PluginSource, SetupRequest, ToWorker } from "./protocol.ts";
 import { after } from "./timing.ts";
 
 /** Beside this file in the sources; the executable keeps the entry points' tree below its root. */
 const entry = isExecutable ? "/$bunfs/root/host/worker.js" : new URL("./worker.ts", import.meta.url).href;
+
+/** A killed process may need a while to end, for instance in the middle of a write to a slow disk. */
+const reapEveryMs = 100;
+const mostReapLooks = 100;
 
 /** What the worker could not do, or why it is of no more use. */
 export class PluginFailure extends Error {
@@ -26,20 +31,21 @@ export type Notice = Extract<FromWorker, { kind: "log" | "collected" | "collect-
 export class PluginWorker {
   readonly #worker: Worker;
   readonly #children = new Set<number>();
-  readonly #reap: (pid: number) => void;
+  readonly #reap: (pid: number) => boolean;
   readonly #ended = Promise.withResolvers<PluginFailure>();
   readonly #awaited = new Map<FromWorker["kind"], (message: FromWorker) => void>();
   #isOver = false;
+  #wasSetUp = false;
   /** Takes notices; those that come before it is set are kept for it. */
   #listener: ((notice: Notice) => void) | undefined;
   readonly #unheard: Notice[] = [];
 
-  /** @param reap Takes the exit of a child whose parent, this worker, is gone. */
-  constructor(reap: (pid: number) => void = () => {}) {
+  /** @param reap Takes the exit status of a child whose parent, this worker, is gone; false: it has not ended yet. */
+  constructor(reap: (pid: number) => boolean = () => true) {
     this.#reap = reap;
     // A command that heard of the service manager's socket would speak in the agent's name.
     this.#worker = new Worker(entry, { env: childEnvironment() as Record<string, string> });
-    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
       this.#end({ reason: "exception", message: saidIn(event.message) });
@@ -78,6 +84,7 @@ export class PluginWorker {
     request: Omit<SetupRequest, "kind">,
     deadlineMs: number,
   ): Promise<{ collects: boolean; routes: boolean }> {
+    this.#wasSetUp = true;
     return await this.#ask({ kind: "setup", ...request }, "ready", deadlineMs, "the plugin's setup()");
   }
 
@@ -94,6 +101,8 @@ export class PluginWorker {
    */
   async stop(deadlineMs: number): Promise<void> {
     if (this.#isOver) return;
+    // A plugin that is still being imported has nothing to stop, and may never answer.
+    if (!this.#wasSetUp) return this.end({ reason: "exception", message: "stopped" });
     try {
       await this.#ask({ kind: "stop" }, "stopped", deadlineMs, "the plugin's stop()");
     } finally {
@@ -110,12 +119,18 @@ export class PluginWorker {
   #end(failure: Failure): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    for (const pid of this.#children) {
-      killGroup(pid, "SIGKILL");
-      this.#reap(pid);
-    }
+    for (const pid of this.#children) this.#bury(pid);
     this.#children.clear();
     this.#ended.resolve(new PluginFailure(failure));
+  }
+
+  /** Ends the process group of an orphan, and takes its exit status as soon as it has one. */
+  #bury(pid: number): void {
+    killGroup(pid, "SIGKILL");
+    const look = (left: number) => {
+      if (!this.#reap(pid) && left > 0) after(reapEveryMs, () => look(left - 1));
+    };
+    look(mostReapLooks);
   }
 
   #send(message: ToWorker): void {
@@ -147,10 +162,20 @@ export class PluginWorker {
     }
   }
 
+  /** Whatever a worker sends, the agent goes on: one that makes no sense is ended. */
+  #hear(message: FromWorker): void {
+    try {
+      this.#receive(message);
+    } catch (error) {
+      this.end({ reason: "exception", message: `The plugin's worker sent what cannot be read: ${messageOf(error)}` });
+    }
+  }
+
   #receive(message: FromWorker): void {
     switch (message.kind) {
       case "spawned":
-        if (this.#isOver) killGroup(message.pid, "SIGKILL");
+        if (!(message.pid > 1)) throw new RangeError(`a command has no process id ${message.pid}`);
+        if (this.#isOver) this.#bury(message.pid);
         else this.#children.add(message.pid);
         return;
       case "exited":

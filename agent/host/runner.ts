@@ -1,5 +1,4 @@
 /** Inside the worker: one plugin, one instance. Answers the agent's messages. */
-import type { Hono } from "hono";
 import { z } from "zod";
 import { toFamilies } from "../sdk/exposition.ts";
 import { zodIssues } from "../sdk/issues.ts";
@@ -7,10 +6,12 @@ import type { Log, LogLevel } from "../sdk/log.ts";
 import { InstanceMetrics } from "../sdk/metrics.ts";
 import type { Plugin, PluginInstance } from "../sdk/plugin.ts";
 import { createRun } from "../sdk/run.ts";
-import { parseDuration } from "../sdk/units.ts";
 import { builtInPlugins } from "./builtin.ts";
 import { toFailure } from "./failures.ts";
+import { plainFields, plainMessage } from "./plain-fields.ts";
+import { checkedInstance, checkedPlugin, defaultSeconds } from "./plugin-shape.ts";
 import type { FromWorker, PluginSource, SetupRequest, SnapshotFamily, ToWorker } from "./protocol.ts";
+import { Routes } from "./routes.ts";
 
 type Post = (message: FromWorker, transfer?: ArrayBufferLike[]) => void;
 
@@ -27,9 +28,10 @@ export class Runner {
   #labels: Readonly<Record<string, string>> = {};
   #collecting: AbortController | undefined;
   #publishAfterwards = false;
+  #isTidy = false;
   /** The rendering in progress: a collection that empties the gauges waits for it. */
   #rendering: Promise<unknown> = Promise.resolve();
-  #server: ReturnType<typeof serveUnix> | undefined;
+  #routes: Routes | undefined;
 
   constructor(post: Post) {
     this.#post = post;
@@ -98,8 +100,8 @@ export class Runner {
     this.#metrics = new InstanceMetrics(Object.keys(labels));
     const run = createRun(this.#stopping.signal, this.#hooks);
     const signal = this.#stopping.signal;
-    this.#instance =
-      (await plugin.setup({
+    this.#instance = checkedInstance(
+      await plugin.setup({
         name,
         config: await plugin.config.parseAsync(config),
         metrics: this.#metrics,
@@ -108,11 +110,10 @@ export class Runner {
         signal,
         publish: () => this.#publish(),
         now: Date.now,
-      })) ?? {};
+      }),
+    );
     const { collect, http, start } = this.#instance;
-    if (http) {
-      this.#server = serveUnix(socket, http);
-    }
+    if (http) this.#routes = new Routes(socket, http, this.#log());
     if (start) {
       Promise.resolve(start.call(this.#instance, { signal, run })).then(
         () => this.#broken(new Error("The plugin's start() ended although nothing stopped it")),
@@ -137,7 +138,15 @@ export class Runner {
       this.#post({ kind: "collect-failed", failure: toFailure(error, collecting.signal.aborted) });
     }
     this.#collecting = undefined;
+    this.#tidyOnce();
     if (this.#publishAfterwards) await this.#publish();
+  }
+
+  /** Frees what loading and the first collection have left behind: half a megabyte that a quiet worker would keep. */
+  #tidyOnce(): void {
+    if (this.#isTidy) return;
+    this.#isTidy = true;
+    Bun.gc(true);
   }
 
   /** While a collection runs the metrics are half empty: what is to be published then follows it. */
@@ -166,7 +175,7 @@ export class Runner {
     this.#stopping.abort(new DOMException("The instance stops", "AbortError"));
     try {
       await this.#instance.stop?.();
-      await this.#server?.stop();
+      await this.#routes?.stop();
     } catch (error) {
       this.#log().error("Stopping failed", { error: toFailure(error).message });
     }
@@ -180,47 +189,8 @@ export class Runner {
   #log(): Log {
     const at =
       (level: LogLevel): Log["info"] =>
-      (message, fields = {}) =>
-        this.#post({ kind: "log", level, message: String(message), fields: { ...fields } });
+      (message, fields) =>
+        this.#post({ kind: "log", level, message: plainMessage(message), fields: plainFields(fields) });
     return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
   }
-}
-
-/** @throws {Error} The module's default export is no plugin, or one of another name. */
-function checkedPlugin(value: unknown, name: string): Plugin {
-  const plugin = value as Partial<Plugin> | undefined;
-  if (!plugin || typeof plugin !== "object" || typeof plugin.setup !== "function") {
-    throw new Error("The module has no plugin as its default export: expected `export default definePlugin({ … })`");
-  }
-  if (plugin.name !== name) {
-    throw new Error(
-      `The plugin calls itself ${JSON.stringify(plugin.name)}: expected its file's name ${JSON.stringify(name)}`,
-    );
-  }
-  if (typeof plugin.description !== "string") throw new Error("The plugin has no description");
-  if (typeof plugin.config?.safeParse !== "function") {
-    throw new Error("The plugin's config is no zod schema: expected `config: z.strictObject({ … })`");
-  }
-  return plugin as Plugin;
-}
-
-/** @throws {Error} It is no duration, or less than the second that the configuration asks for too. */
-function defaultSeconds(what: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = parseDuration(text);
-  if (seconds !== undefined && seconds >= 1) return seconds;
-  throw new Error(
-    `Cannot use the plugin's default ${what} ${JSON.stringify(text)}: expected a duration of at least "1s"`,
-  );
-}
-
-/** Serves a plugin's routes to the agent. Downloads may pause as long as they like. */
-function serveUnix(unix: string, app: Hono) {
-  return Bun.serve({
-    unix,
-    fetch(request, server) {
-      server.timeout(request, 0);
-      return app.fetch(request);
-    },
-  });
 }

@@ -17,7 +17,14 @@ export function containPlugin(post: Post): void {
   };
   process.chdir = refuse("process.chdir()");
   process.abort = refuse("process.abort()");
+  globalThis.postMessage = refuse("postMessage()");
+  for (const name of ofTheProcess) Object.assign(process, { [name]: refuse(`process.${name}()`) });
+  const { umask } = process;
+  process.umask = ((mask?: string | number) =>
+    mask === undefined ? umask() : refuse("process.umask(mask)")()) as typeof umask;
 }
+
+const ofTheProcess = ["setuid", "seteuid", "setgid", "setegid", "setgroups", "initgroups"] as const;
 
 /** Streams and the console are made when a plugin first prints: few do, and they cost each worker 2 MB. */
 function replaceStream(name: "stdout" | "stderr", post: Post): () => Writable {

@@ -1,7 +1,7 @@
 /** What the agent answers for an instance: its worker's answer, or why there is none. */
 import type { Context } from "hono";
-import type { AgentStatus, InstanceStatus } from "../host/status.ts";
 import type { Log } from "../sdk/index.ts";
+import type { AgentStatus, InstanceStatus } from "../system/status.ts";
 import type { HttpEnv } from "./connection.ts";
 import { line } from "./plain-text.ts";
 import { forward, UpstreamError } from "./proxy.ts";

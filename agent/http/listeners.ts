@@ -129,6 +129,8 @@ class OpenListener implements Listener {
   }
 
   async #answer(request: Request, server: Server, secure: boolean): Promise<Response> {
+    const readable = withUrl(request);
+    if (!readable) return new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
     const config = this.#webConfig?.current;
     const refusal = config && (await this.#guard.refuse(request, config));
     const connection: Connection = {
@@ -139,7 +141,7 @@ class OpenListener implements Listener {
       authenticated: config !== undefined && config.users.size > 0,
       allowSilence: () => server.timeout(request, 0),
     };
-    const response = refusal ?? (await this.#fetch(request, { connection }));
+    const response = refusal ?? (await this.#fetch(readable, { connection }));
     return config ? withHeaders(response, config) : response;
   }
 
@@ -162,6 +164,17 @@ class OpenListener implements Listener {
 }
 
 /** Kernels started with `ipv6.disable=1` have no IPv6 sockets; with the sysctl alone there is no address `::`. */
+/**
+ * The request with a URL that can be read. Bun gives the mere path of one without a host: HTTP/1.0 needs none, and
+ * load balancers ask for health so. Undefined: its Host header is no host.
+ */
+function withUrl(request: Request): Request | undefined {
+  if (URL.canParse(request.url)) return request;
+  if (request.headers.get("host")) return undefined;
+  const url = `http://localhost${request.url}`;
+  return URL.canParse(url) ? new Request(url, request) : undefined;
+}
+
 function isWithoutIpv6(error: unknown): boolean {
   return ["EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT"].includes((error as { code?: string }).code ?? "");
 }

@@ -1,5 +1,5 @@
 /** `/api/v1/status`: what the status page shows, for programs. */
-import type { AgentStatus, InstanceStatus } from "../host/status.ts";
+import type { AgentStatus, InstanceStatus } from "../system/status.ts";
 
 /**
  * Keys in snake_case, moments as ISO 8601 in UTC, durations in seconds, null for what is not known or does not apply.

@@ -1,8 +1,8 @@
 /** The status page at `/`: for people, without scripts or anything from elsewhere. */
 import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
-import type { AgentStatus, InstanceState, InstanceStatus } from "../host/status.ts";
 import { parseAddress } from "../sdk/index.ts";
+import type { AgentStatus, InstanceState, InstanceStatus } from "../system/status.ts";
 import { iso } from "./status-json.ts";
 import { style } from "./status-style.ts";
 import { count, relative, span, took } from "./words.ts";

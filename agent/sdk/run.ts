@@ -149,6 +149,8 @@ function abortError(
  * became another user by sudo: whoever waits for its end gives up some time.
  */
 export function killGroup(pid: number, signal: NodeJS.Signals): void {
+  // kill(2) takes 0 and -1 for the caller's own group and for every process there is.
+  if (!Number.isSafeInteger(pid) || pid <= 1) throw new RangeError(`Cannot end process group ${pid}`);
   try {
     process.kill(-pid, signal);
   } catch (error) {

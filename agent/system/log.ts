@@ -32,20 +32,28 @@ export class LogSink {
   }
 
   /**
-   * A log whose lines all carry `bindings` before their own fields; a field of the same name replaces its binding.
+   * A log whose lines all carry `bindings` before their own fields. A field cannot take the place of a binding: what a
+   * plugin logs as `instance` is shown as `field_instance`.
    * @param secrets Texts that no line of this log may show.
    */
   createLog(bindings: LogFields = {}, secrets: readonly string[] = []): Log {
     const redact = createRedactor(secrets);
     const at = (level: LogLevel) => (message: string, fields?: LogFields) => {
       if (!this.enabled(level)) return;
-      const shown = redactFields({ ...bindings, ...fields }, redact);
+      const shown = redactFields({ ...bindings, ...besides(bindings, fields) }, redact);
       this.#write(
         formatRecord({ at: this.#now(), level, message: redact(message), fields: shown }, this.#settings.format),
       );
     };
     return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
   }
+}
+
+/** Fields with names that are free beside the bindings. */
+function besides(bindings: LogFields, fields: LogFields = {}): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [Object.hasOwn(bindings, name) ? `field_${name}` : name, value]),
+  );
 }
 
 function redactFields(fields: LogFields, redact: (text: string) => string): LogFields {

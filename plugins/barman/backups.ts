@@ -5,8 +5,8 @@ import { type Envelope, parseEnvelope } from "./envelope.ts";
 import { amount, number, text } from "./fields.ts";
 
 /**
- * A backup of any status (DONE, FAILED, STARTED, WAITING_FOR_WALS, SYNCING, EMPTY, or one to come).
- * Sizes and end exist only once the copy has ended.
+ * A backup of any status (DONE, FAILED, STARTED, WAITING_FOR_WALS, SYNCING, EMPTY, or one to come; UNKNOWN, with an
+ * empty id, where the entry cannot be read). Sizes and end exist only once the copy has ended.
  */
 export interface Backup {
   /** `YYYYMMDDTHHMMSS`, the wall clock of the process that took it. */
@@ -25,18 +25,16 @@ export interface Backup {
   readonly retentionStatus: string | undefined;
 }
 
-const entries = z.array(
-  z.looseObject({
-    backup_id: z.string(),
-    status: z.string(),
-    backup_name: text,
-    backup_type: text,
-    end_time_timestamp: number,
-    size_bytes: amount,
-    wal_size_bytes: amount,
-    retention_status: text,
-  }),
-);
+const entry = z.looseObject({
+  backup_id: z.string().min(1),
+  status: z.string(),
+  backup_name: text,
+  backup_type: text,
+  end_time_timestamp: number,
+  size_bytes: amount,
+  wal_size_bytes: amount,
+  retention_status: text,
+});
 
 /**
  * Backups by server, newest id first as Barman lists them.
@@ -49,18 +47,26 @@ export const parseBackups = (stdout: string): PerServer<readonly Backup[]> =>
 
 export function readBackups(envelope: Envelope): PerServer<readonly Backup[]> {
   const withoutWal = serversWithDamagedWal(envelope);
-  return readServers(envelope, "list-backups", (value, server) =>
-    entries.safeParse(value).data?.map((entry) => ({
-      id: entry.backup_id,
-      status: entry.status,
-      name: entry.backup_name,
-      type: entry.backup_type,
-      endTimestamp: entry.end_time_timestamp,
-      sizeBytes: withoutWal.has(server) ? undefined : entry.size_bytes,
-      walSizeBytes: withoutWal.has(server) ? undefined : entry.wal_size_bytes,
-      retentionStatus: entry.retention_status,
-    })),
-  );
+  return readServers(envelope, "list-backups", (value, server) => {
+    if (!Array.isArray(value)) return undefined;
+    const backups = value.map((one) => toBackup(one, !withoutWal.has(server)));
+    // One odd entry keeps its place and counts; where all are odd, the shape is another than we know.
+    return backups.length > 0 && backups.every(({ id }) => id === "") ? undefined : backups;
+  });
+}
+
+function toBackup(value: unknown, hasSizes: boolean): Backup {
+  const { data } = entry.safeParse(value);
+  return {
+    id: data?.backup_id ?? "",
+    status: data?.status ?? "UNKNOWN",
+    name: data?.backup_name,
+    type: data?.backup_type,
+    endTimestamp: data?.end_time_timestamp,
+    sizeBytes: hasSizes ? data?.size_bytes : undefined,
+    walSizeBytes: hasSizes ? data?.wal_size_bytes : undefined,
+    retentionStatus: data?.retention_status,
+  };
 }
 
 /** Servers whose WAL catalogue Barman could not read: it says so in an error and then counts their WAL as 0 bytes. */

@@ -66,8 +66,11 @@ export class Barman {
       });
       return { envelope: parseEnvelope(stdout, command), stderr };
     } catch (error) {
-      if (!(error instanceof RunError) || error.reason !== "exit") throw error;
-      return { envelope: dataInSpiteOf(error, command), stderr: error.stderr };
+      if (!(error instanceof RunError)) throw error;
+      // It quotes stderr, and the agent logs and shows it.
+      error.message = withoutSecrets(error.message);
+      if (error.reason !== "exit") throw error;
+      return { envelope: dataInSpiteOf(error, question), stderr: error.stderr };
     }
   }
 }
@@ -78,14 +81,15 @@ export interface Answered<T> {
 }
 
 /** What a command said before it exited with an error. @throws {RunError} It said nothing of any server. */
-function dataInSpiteOf(error: RunError, command: CommandName): Envelope {
+function dataInSpiteOf(error: RunError, { command, args }: Question): Envelope {
   let envelope: Envelope;
   try {
     envelope = parseEnvelope(error.stdout, command);
   } catch {
     throw error;
   }
-  if (envelope.data.size > 0) return envelope;
+  // Where Barman stops at the very first of all servers, the others can still be asked one by one.
+  if (envelope.data.size > 0 || (args[0] === "all" && brokeOff(envelope))) return envelope;
   const words = withoutSecrets([...envelope.messages.exception, ...envelope.messages.error].join(" | "));
   throw new RunError({
     reason: "exit",
@@ -105,8 +109,8 @@ function reasonOf(error: unknown): FailureReason | undefined {
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Whether an answer broke off: Barman met something unforeseen, and what it would have said after that is missing. */
-export const brokeOff = ({ messages }: Envelope): boolean => messages.exception.length > 0;
+export const brokeOff = ({ messages }: Pick<Envelope, "messages">): boolean => messages.exception.length > 0;
 
 /** Whether an answer speaks of all servers that it was asked for. */
-export const isComplete = ({ messages }: Envelope): boolean =>
-  !brokeOff({ messages } as Envelope) && messages.error.length === 0;
+export const isComplete = ({ messages }: Pick<Envelope, "messages">): boolean =>
+  !brokeOff({ messages }) && messages.error.length === 0;

@@ -27,6 +27,8 @@ interface Part {
   answeredAt: number | undefined;
   /** @param onNews Called when something is known. @returns Whether the answer may be cached. */
   readonly ask: (round: Round, onNews: () => void) => Promise<boolean>;
+  /** What is to be done while its answer is good still. */
+  readonly keepUp?: (round: Round) => Promise<void>;
   /** The data that it renews. */
   readonly kept: Kept<unknown>;
 }
@@ -49,7 +51,7 @@ export class Catalogue {
   readonly details: BackupDetails;
   readonly inactive = new Set<string>();
   barmanVersion: string | undefined;
-  /** Wall time of the last whole collection. */
+  /** Wall time of the last collection that came to its end, with data or without. */
   lastDurationMs: number | undefined;
 
   readonly #config: Config;
@@ -81,27 +83,37 @@ export class Catalogue {
     this.#journal.beginRound();
     const round = new Round(context, this.#barman, this.#config);
     const due = this.#parts.filter((part) => !isFresh(part, now));
-    const outcomes = await Promise.allSettled(
-      due.map(async (part) => {
-        if (await part.ask(round, onNews)) part.answeredAt = this.#now();
-      }),
-    );
+    const cached = this.#parts.filter((part) => !due.includes(part));
+    const [outcomes] = await Promise.all([
+      Promise.allSettled(
+        due.map(async (part) => {
+          if (await part.ask(round, onNews)) part.answeredAt = this.#now();
+        }),
+      ),
+      ...cached.map((part) => part.keepUp?.(round)),
+    ]);
     context.signal.throwIfAborted();
     for (const { kept, ttlSeconds } of this.#parts) {
-      kept.expire(this.#now() - (ttlSeconds + this.#config.max_staleness) * 1000);
+      kept.expire(this.#now(), (ttlSeconds + this.#config.max_staleness) * 1000);
     }
-    this.#forgetGone();
+    this.details.keepOnly(new Set(this.backups.servers()));
+    this.lastDurationMs = performance.now() - startedAt;
     const failures = outcomes.filter((outcome) => outcome.status === "rejected");
-    const hasCached = this.#parts.some((part) => part.isBasic && !due.includes(part));
+    const hasCached = cached.some((part) => part.isBasic);
     const [first] = failures;
     if (first !== undefined && failures.length === due.length && !hasCached) throw first.reason;
-    this.lastDurationMs = performance.now() - startedAt;
   }
 
   #partsFor(commands: readonly CommandName[]): Part[] {
     const { cache_ttl, checks_cache_ttl, diagnose_ttl, replication_ttl } = this.#config;
     const asks: Partial<Record<CommandName, Omit<Part, "answeredAt">>> = {
-      "list-backups": { isBasic: true, ttlSeconds: cache_ttl, kept: this.backups, ask: this.#askBackups() },
+      "list-backups": {
+        isBasic: true,
+        ttlSeconds: cache_ttl,
+        kept: this.backups,
+        ask: this.#askBackups(),
+        keepUp: (round) => this.details.refresh(round, this.#spans()),
+      },
       check: { isBasic: true, ttlSeconds: checks_cache_ttl, kept: this.checks, ask: this.#askChecks() },
       "replication-status": {
         isBasic: false,
@@ -137,7 +149,7 @@ export class Catalogue {
         this.backups.delete(server);
       }
       onNews();
-      await this.details.refresh(round, this.#spans(found.servers));
+      await this.details.refresh(round, this.#spans());
       return found.isWhole;
     };
   }
@@ -186,7 +198,9 @@ export class Catalogue {
         }),
       );
       this.barmanVersion = value.barmanVersion;
-      this.diagnosed.keepOnly(new Set(value.servers.keys()));
+      const existing = new Set(value.servers.keys());
+      this.#journal.keepOnly(existing);
+      this.diagnosed.keepOnly(existing);
       for (const [name, server] of counted) {
         this.diagnosed.put(name, server, at);
         this.#journal.gave("diagnose", name, at);
@@ -213,6 +227,7 @@ export class Catalogue {
       this.#journal.gave(command, server, at);
     }
     if (found.existing === undefined) return;
+    this.#journal.keepOnly(found.existing);
     kept.keepOnly(found.existing);
     // What another command fails to renew in this collection must not outlive the server itself.
     for (const other of [this.backups, this.checks, this.replication, this.diagnosed]) {
@@ -220,16 +235,15 @@ export class Catalogue {
     }
   }
 
-  /** Forgets what belongs to servers of which nothing is known any more. */
-  #forgetGone(): void {
-    const all = [this.backups, this.checks, this.replication, this.diagnosed];
-    this.details.keepOnly(new Set(this.backups.servers()));
-    this.#journal.keepOnly(new Set(all.flatMap((kept) => kept.servers())));
+  /** Whether the server's configuration says `active = false`, as far as anything that was asked tells it. */
+  isInactive(server: string): boolean {
+    return this.inactive.has(server) || this.diagnosed.get(server)?.active === false;
   }
 
-  #spans(listed: ReadonlyMap<string, readonly Backup[]>): Map<string, Span> {
+  #spans(): Map<string, Span> {
     const spans = new Map<string, Span>();
-    for (const [server, backups] of listed) {
+    for (const server of this.backups.servers()) {
+      const backups = this.backups.get(server) ?? [];
       const restorable = backups.filter(isRestorable);
       const shown = this.shownBackup(backups);
       const first = oldest(restorable);

@@ -31,6 +31,8 @@ export class BackupDetails {
   readonly #now: () => number;
   /** By server, then by backup id. */
   readonly #known = new Map<string, Map<string, Known>>();
+  /** Seconds by which the timestamps in a server's list are late; nothing in Barman 3.1 and later. */
+  readonly #skews = new Map<string, number>();
   #lastRenewal: number | undefined;
 
   constructor(config: Config, journal: Journal, now: () => number) {
@@ -47,32 +49,26 @@ export class BackupDetails {
   wal(server: string, backup: Backup): Pick<BackupDetail, "walFiles" | "walFilesPerSecond"> | undefined {
     const known = this.#known.get(server)?.get(backup.id);
     if (known === undefined) return undefined;
-    const limit = (this.#config.wal_ttl + this.#config.max_staleness) * 1000;
-    return hasNewWal(known, backup) && this.#now() - known.at > limit ? undefined : known.detail;
+    const { wal_ttl, max_staleness } = this.#config;
+    return hasNewWal(known, backup) && this.#isOlder(known, wal_ttl + max_staleness) ? undefined : known.detail;
   }
 
   /**
-   * Unix seconds at which a backup ended. Barman before 3.1 makes the timestamps of its list from a wall clock without its
-   * offset, in the zone of its own process; `show-backup` has the same moment with the offset, which tells by how much.
+   * Unix seconds at which a backup ended. Barman before 3.1 makes timestamps from a wall clock without its offset, in
+   * the zone of its own process; `show-backup` has the same moment with the offset too, which tells by how much.
    */
   endOf(server: string, backup: Backup): number | undefined {
+    const { endTimestamp } = backup;
     const exact = this.get(server, backup.id)?.endTime;
-    if (exact !== undefined) return Math.floor(exact);
-    return backup.endTimestamp === undefined ? undefined : backup.endTimestamp - this.#skew(server);
-  }
-
-  /** Seconds by which the list's timestamps are late; 0 in Barman 3.1 and later. */
-  #skew(server: string): number {
-    for (const { detail } of this.#known.get(server)?.values() ?? []) {
-      if (detail.endTimestamp !== undefined && detail.endTime !== undefined) {
-        return detail.endTimestamp - Math.floor(detail.endTime);
-      }
-    }
-    return 0;
+    const skew = this.#skews.get(server);
+    if (endTimestamp !== undefined && (skew === undefined || exact === undefined)) return endTimestamp - (skew ?? 0);
+    return exact === undefined ? undefined : Math.floor(exact);
   }
 
   keepOnly(servers: ReadonlySet<string>): void {
-    for (const server of this.#known.keys()) if (!servers.has(server)) this.#known.delete(server);
+    for (const known of [this.#known, this.#skews]) {
+      for (const server of known.keys()) if (!servers.has(server)) known.delete(server);
+    }
   }
 
   /** Asks for what is not known yet. Failures are in the journal, and tried again by the next collection. */
@@ -84,7 +80,7 @@ export class BackupDetails {
       for (const id of ids?.keys() ?? []) if (id !== shown.id && id !== oldest.id) ids?.delete(id);
       const known = ids?.get(shown.id);
       if (known === undefined || known.status !== shown.status) due.push([server, shown]);
-      else if (hasNewWal(known, shown) && this.#now() - known.at >= this.#config.wal_ttl * 1000) {
+      else if (hasNewWal(known, shown) && this.#isOlder(known, this.#config.wal_ttl)) {
         renewable.push({ server, backup: shown, at: known.at });
       }
     }
@@ -92,10 +88,27 @@ export class BackupDetails {
     for (const { server, backup } of renewable.slice(0, this.#renewals(spans.size))) due.push([server, backup]);
     await Promise.all(due.map(([server, backup]) => this.#ask(round, server, backup)));
 
+    for (const [server, { shown }] of spans) this.#learnSkew(server, shown);
     const unsure = [...spans].filter(
-      ([server, { oldest }]) => this.#skew(server) !== 0 && this.get(server, oldest.id) === undefined,
+      ([server, { oldest }]) => this.#skews.has(server) && this.get(server, oldest.id) === undefined,
     );
     await Promise.all(unsure.map(([server, { oldest }]) => this.#ask(round, server, oldest)));
+  }
+
+  /** From the list as it is now, and not as it was when the detail was asked for: Barman may be a newer one since. */
+  #learnSkew(server: string, { id, endTimestamp }: Backup): void {
+    const exact = this.get(server, id)?.endTime;
+    if (exact === undefined || endTimestamp === undefined) return;
+    const skew = endTimestamp - Math.floor(exact);
+    // Zones are quarters of an hour apart; less than that is rounding.
+    if (Math.abs(skew) < 600) this.#skews.delete(server);
+    else this.#skews.set(server, skew);
+  }
+
+  /** A clock that was set back makes an answer old, lest it be kept until that moment comes anew. */
+  #isOlder({ at }: Known, seconds: number): boolean {
+    const age = this.#now() - at;
+    return age < 0 || age >= seconds * 1000;
   }
 
   /** How many renewals this collection may make: as many as spread all of them evenly over their life. */
@@ -109,10 +122,12 @@ export class BackupDetails {
 
   async #ask(round: Round, server: string, backup: Backup): Promise<void> {
     try {
-      const answer = await round.askOne("show-backup", server, [server, backup.id], (envelope) =>
-        readBackupDetail(envelope, server),
-      );
-      if (answer?.value === undefined) return;
+      const answer = await round.askOne("show-backup", server, [server, backup.id], (envelope) => {
+        const detail = readBackupDetail(envelope, server);
+        if (detail === undefined) throw new SyntaxError("Cannot read the answer of barman show-backup: no such server");
+        return detail;
+      });
+      if (answer === undefined) return;
       const at = this.#now();
       const { status, walSizeBytes } = backup;
       const ids = this.#known.get(server) ?? new Map<string, Known>();

@@ -5,7 +5,7 @@
 import { z } from "holdfast";
 import { parseLsn } from "../common/postgres/lsn.ts";
 import { type Envelope, isObject, parseEnvelope } from "./envelope.ts";
-import { amount, flag, isoTimeField, text } from "./fields.ts";
+import { amount, flag, text } from "./fields.ts";
 
 export interface Diagnosis {
   readonly barmanVersion: string | undefined;
@@ -68,7 +68,6 @@ const server = z.looseObject({
     replication_slot: z.tuple([z.string(), z.boolean(), z.string().nullable()]).optional().catch(undefined),
     archived_count: amount,
     failed_count: amount,
-    last_archived_time: isoTimeField,
   }),
   wals: section({ last_archived_wal_per_timeline: z.record(z.string(), z.unknown()).optional().catch(undefined) }),
 });

@@ -13,8 +13,13 @@ export class EarlyPublication {
   news(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#show();
-      this.#published = this.#publish();
+      this.#published = this.#published
+        .then(async () => {
+          this.#show();
+          await this.#publish();
+          // What cannot be shown now cannot at the end of the collection, which then reports why.
+        })
+        .catch(() => {});
     }, waitMs);
   }
   async end(): Promise<void> {

@@ -64,13 +64,13 @@ export class EveryServer<T> {
       // Barman goes through the servers in the order of their names: the last one named is where it stopped.
       const last = [...servers.keys(), ...unreadable].sort().at(-1);
       const whole = new Map([...servers].filter(([server]) => server !== last));
-      return this.#askEach(round, known, undefined, whole, inactive);
+      return this.#askEach(round, known, this.#gaveNothing(answer.envelope), whole, inactive);
     }
     const existing = isComplete(answer.envelope) ? new Set([...servers.keys(), ...unreadable, ...inactive]) : undefined;
     return { servers, broken: new Set(), inactive, existing, isWhole: unreadable.length === 0 };
   }
 
-  /** Asks every server that `answered` does not hold. @param cause Why `all` gave nothing. */
+  /** Asks every server that `answered` does not hold. @param cause What was wrong with the answer to `all`. */
   async #askEach(
     round: Round,
     known: readonly string[],
@@ -113,7 +113,8 @@ export class EveryServer<T> {
     );
     if (!hangs) this.#oneByOne = false;
     if (servers.size === 0 && inactive.size === 0 && failure !== undefined) throw failure;
-    return { servers, broken, inactive, existing, isWhole: missing.size === 0 && broken.size === 0 };
+    const isWhole = existing !== undefined && missing.size === 0 && broken.size === 0;
+    return { servers, broken, inactive, existing, isWhole };
   }
 
   #gaveNothing({ messages }: Envelope): RunError {

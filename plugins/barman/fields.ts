@@ -35,11 +35,11 @@ export function parseIsoTime(input: string): number | undefined {
 /** A time with offset as Unix seconds. */
 export const isoTimeField = text.transform((value) => (value === undefined ? undefined : parseIsoTime(value)));
 
-const backupId = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)$/;
+const backupId = /^([1-9]\d{3})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])([0-5]\d)([0-5]\d)$/;
 
 /**
  * Unix seconds at which a backup began, read from its id (`20261121T071840`): the wall clock of the process that took
- * it, taken to be in this process's time zone. Undefined when the id has another form.
+ * it, taken to be in this process's time zone. Undefined when the id is no date.
  */
 export function beginOfBackup(id: string): number | undefined {
   const match = backupId.exec(id);

@@ -25,21 +25,21 @@ export default definePlugin({
       showExtended(config, catalogue, series);
       journal.show(series);
     };
-    let running: Promise<void> | undefined;
     return {
       async collect(context) {
-        // Barman's commands are heavy, and some wait for locks: never two collections at once.
-        running ??= (async () => {
-          const early = new EarlyPublication(show, context.publish);
-          try {
-            await catalogue.refresh(context, () => early.news());
-          } finally {
-            await early.end();
+        const early = new EarlyPublication(show, context.publish);
+        try {
+          await catalogue.refresh(context, () => early.news());
+        } catch (error) {
+          // Nothing was answered. Ages go on all the same, and the failures are counted where all can see them.
+          if (!context.signal.aborted) {
+            show();
+            await context.publish();
           }
-        })().finally(() => {
-          running = undefined;
-        });
-        await running;
+          throw error;
+        } finally {
+          await early.end();
+        }
         show();
       },
     };

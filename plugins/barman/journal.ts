@@ -6,11 +6,11 @@ import type { Series } from "./metrics/series.ts";
 export type CommandName = "list-backups" | "check" | "show-backup" | "list-servers" | "replication-status" | "diagnose";
 
 /** Why an answer is missing (spawn, exit, timeout, parse, oversize), or that it is not whole (partial). */
-export const failureReasons = ["spawn", "exit", "timeout", "parse", "oversize", "partial"] as const;
+const failureReasons = ["spawn", "exit", "timeout", "parse", "oversize", "partial"] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
 const shownLevels = ["info", "warning", "error", "exception"] as const satisfies readonly MessageLevel[];
-const longestLoggedText = 300;
+const longestText = 600;
 
 export class Journal {
   readonly #series: Series;
@@ -47,7 +47,7 @@ export class Journal {
   }
   failed(command: CommandName, server: string | undefined, reason: FailureReason, error: string): void {
     this.#series.add("barman_exporter_command_failures_total", { command, reason }, 1);
-    this.#report(`${command} ${server ?? "all"}`, "warn", "Barman command failed", { command, server, reason, error });
+    this.#warn(`${command} ${server ?? "all"}`, "Barman command failed", { command, server, reason, error });
   }
   /** An answer could be read. Its messages and its stderr are logged when they change; partial ones are counted. */
   answered(command: CommandName, server: string | undefined, { messages }: Envelope, stderr: string): void {
@@ -56,7 +56,7 @@ export class Journal {
     const trouble = [...messages.exception, ...messages.error];
     if (trouble.length > 0) {
       this.#series.add("barman_exporter_command_failures_total", { command, reason: "partial" }, 1);
-      this.#report(subject, "warn", "Barman command answered in part", { command, server, error: trouble.join(" | ") });
+      this.#warn(subject, "Barman command answered in part", { command, server, error: trouble.join(" | ") });
     } else if (this.#logged.delete(subject)) {
       this.#log.info("Barman command works again", { command, server });
     }
@@ -64,13 +64,8 @@ export class Journal {
     if (noise.length > 0) {
       // The lines of an unwritable log file begin with a time and a process id, and so never repeat.
       const signature = noise.join(" | ").replace(/\d+/g, "0");
-      this.#report(
-        `${subject} warning`,
-        "warn",
-        "Barman command warned",
-        { command, server, warning: noise.join(" | ") },
-        signature,
-      );
+      const fields = { command, server, warning: noise.join(" | ") };
+      this.#warn(`${subject} warning`, "Barman command warned", fields, signature);
     } else {
       this.#logged.delete(`${subject} warning`);
     }
@@ -87,24 +82,24 @@ export class Journal {
     }
   }
   show(series: Series): void {
-    for (const [command, { seconds }] of this.#durations) {
+    for (const [command, { seconds }] of sorted(this.#durations)) {
       series.set("barman_exporter_command_duration_seconds", { command }, seconds);
     }
-    for (const [command, messages] of this.#messages) {
+    for (const [command, messages] of sorted(this.#messages)) {
       for (const level of shownLevels) {
         series.set("barman_exporter_messages", { command, level }, messages[level].length);
       }
     }
-    for (const [command, servers] of this.#successes) {
-      for (const [server, at] of servers) {
+    for (const [command, servers] of sorted(this.#successes)) {
+      for (const [server, at] of sorted(servers)) {
         series.set("barman_exporter_command_last_success_timestamp_seconds", { command, server }, at / 1000);
       }
     }
   }
 
-  #report(
+  /** Repeats of what was last said of a subject go to debug. */
+  #warn(
     subject: string,
-    level: "warn",
     message: string,
     fields: Readonly<Record<string, string | undefined>>,
     signature = JSON.stringify(fields),
@@ -114,8 +109,13 @@ export class Journal {
     const safe = Object.fromEntries(
       Object.entries(fields).map(([key, value]) => [key, value && withoutSecrets(value)]),
     );
-    this.#log[repeated ? "debug" : level](message, safe);
+    this.#log[repeated ? "debug" : "warn"](message, safe);
   }
+}
+
+/** By key: commands end in another order each time, and the page should not. */
+function sorted<Key extends string, Value>(map: ReadonlyMap<Key, Value>): [Key, Value][] {
+  return [...map].sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function lastLine(text: string): string {
@@ -125,7 +125,7 @@ function lastLine(text: string): string {
 /** Barman quotes connection strings in some of its messages. */
 export function withoutSecrets(text: string): string {
   return text
-    .replace(/(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'"]+)/gi, "$1***")
+    .replace(/(passw(?:or)?d['"]?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|[^\s'"]+)/gi, "$1***")
     .replace(/(:\/\/[^\s/:@]+:)[^\s@]+@/g, "$1***@")
-    .slice(0, longestLoggedText);
+    .slice(0, longestText);
 }

@@ -21,8 +21,12 @@ export class Kept<T> {
       if (at < before && !servers.has(server)) this.#entries.delete(server);
     }
   }
-  /** Forgets what is older than this moment. */
-  expire(before: number): void {
-    for (const [server, { at }] of this.#entries) if (at < before) this.#entries.delete(server);
+  /** Forgets what is older than this. @param now Unix milliseconds. */
+  expire(now: number, mostMs: number): void {
+    for (const [server, { value, at }] of this.#entries) {
+      if (now - at > mostMs) this.#entries.delete(server);
+      // The clock was set back: from now on it ages again, instead of lasting until that moment comes anew.
+      else if (at > now) this.put(server, value, now);
+    }
   }
 }

@@ -1,5 +1,5 @@
 /** One collection's questions to single servers: bounded in number at a time, and bounded together in time. */
-import type { Answered, Barman, Question, RunContext } from "./barman.ts";
+import { type Answered, type Barman, isComplete, type Question, type RunContext } from "./barman.ts";
 import type { Config } from "./config.ts";
 import type { Envelope } from "./envelope.ts";
 import { readServerNames } from "./servers.ts";
@@ -55,7 +55,7 @@ export class Round {
   /** Names of all configured servers, asked for at most once; undefined when Barman does not tell. */
   serverNames(): Promise<ReadonlySet<string> | undefined> {
     this.#names ??= this.askAll("list-servers", [], this.#config.timeouts.server, readServerNames).then(
-      ({ value }) => value,
+      ({ value, envelope }) => (isComplete(envelope) ? value : undefined),
       () => undefined,
     );
     return this.#names;

@@ -2,7 +2,7 @@
 import { z } from "holdfast";
 import { readServers } from "./answers.ts";
 import { type Envelope, isObject, parseEnvelope } from "./envelope.ts";
-import { amount, isoTimeField, number, text } from "./fields.ts";
+import { amount, isoTimeField } from "./fields.ts";
 
 /** Everything but id and status is absent while the copy runs, and after it failed. */
 export interface BackupDetail {
@@ -11,8 +11,6 @@ export interface BackupDetail {
   /** Unix seconds with fraction, from a time that carries its offset: right in every version. */
   readonly beginTime: number | undefined;
   readonly endTime: number | undefined;
-  /** Unix seconds as `list-backups` has them too; wrong before 3.1 where a time zone is not UTC. */
-  readonly endTimestamp: number | undefined;
   /** Includes the wait for a checkpoint. Absent for backups of very old versions, like the throughput. */
   readonly copyTimeSeconds: number | undefined;
   readonly throughputBytesPerSecond: number | undefined;
@@ -26,11 +24,9 @@ const section = <Shape extends z.ZodRawShape>(shape: Shape) => z.looseObject(sha
 const detail = z.looseObject({
   backup_id: z.string(),
   status: z.string(),
-  backup_name: text,
   base_backup_information: section({
     begin_time: isoTimeField,
     end_time: isoTimeField,
-    end_time_timestamp: number,
     copy_time_seconds: amount,
     throughput_bytes: amount,
   }),
@@ -57,7 +53,6 @@ export function readBackupDetail(envelope: Envelope, server: string): BackupDeta
       status: data.status,
       beginTime: base?.begin_time,
       endTime: base?.end_time,
-      endTimestamp: base?.end_time_timestamp,
       copyTimeSeconds: base?.copy_time_seconds,
       throughputBytesPerSecond: base?.throughput_bytes,
       walFiles: wal?.no_of_files,

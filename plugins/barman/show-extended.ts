@@ -53,13 +53,13 @@ function showMoments(catalogue: Catalogue, series: Series, server: string, backu
     series.set("barman_backup_last_end_timestamp_seconds", { server }, last);
     const archived = [...(catalogue.diagnosed.get(server)?.lastArchivedWal.values() ?? [])];
     const until = Math.max(last, ...archived.map(({ timestamp }) => timestamp));
-    series.set("barman_recovery_window_seconds", { server }, until - first);
+    series.set("barman_recovery_window_seconds", { server }, difference(until, first));
   }
   const shown = catalogue.shownBackup(backups);
   const detail = shown && details.get(server, shown.id);
   if (detail?.beginTime !== undefined) {
     series.set("barman_backup_last_start_timestamp_seconds", { server }, detail.beginTime);
-    const duration = detail.endTime === undefined ? undefined : detail.endTime - detail.beginTime;
+    const duration = detail.endTime === undefined ? undefined : difference(detail.endTime, detail.beginTime);
     series.set("barman_backup_last_duration_seconds", { server }, duration);
   }
   const failed = newest(backups.filter(({ status }) => status === "FAILED"));
@@ -68,6 +68,9 @@ function showMoments(catalogue: Catalogue, series: Series, server: string, backu
   series.set("barman_backup_running", { server }, running !== undefined);
   series.set("barman_backup_running_since_timestamp_seconds", { server }, running && beginOfBackup(running.id));
 }
+
+/** Seconds to the microsecond, which is what Barman writes; further digits come from subtracting large numbers. */
+const difference = (later: number, earlier: number) => Math.round((later - earlier) * 1e6) / 1e6;
 
 function showBackup(series: Series, server: string, backup: Backup): void {
   const { id, name = "", type = "", status, retentionStatus = "", sizeBytes } = backup;
@@ -96,8 +99,9 @@ function showChecks(catalogue: Catalogue, series: Series, server: string): void 
   if (result === undefined) return;
   const { checks, isWhole } = result;
   // Barman checks inactive servers too, and does not mind what it finds.
-  const isOk = catalogue.inactive.has(server) ? undefined : isWhole && [...checks.values()].every(({ ok }) => ok);
-  series.set("barman_check_ok", { server }, isOk);
+  if (checks.size > 0 && !catalogue.isInactive(server)) {
+    series.set("barman_check_ok", { server }, isWhole && [...checks.values()].every(({ ok }) => ok));
+  }
   series.set("barman_check_timed_out", { server }, checks.has("check_timeout"));
   const configuration = checks.get("configuration");
   // Barman makes this check only to say that it fails; an answer that broke off before it tells nothing.

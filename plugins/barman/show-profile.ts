@@ -1,4 +1,4 @@
-/** Puts what is known into the metrics: the profile of one of the replaced exporters, and what goes beyond it. */
+/** Puts what is known into the metrics of the replaced exporters, with the values that one or the other would give. */
 import type { Backup } from "./backups.ts";
 import { isRestorable, newest, oldest } from "./backups.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -22,7 +22,7 @@ export function showProfile(config: Config, catalogue: Catalogue, series: Series
     series.set("barman_metrics_update", {}, duration === undefined ? undefined : Math.floor(duration));
   } else {
     const servers = new Set([...catalogue.backups.servers(), ...catalogue.checks.servers()]);
-    for (const server of servers) series.set("barman_metrics_update", { server }, now / 1000);
+    for (const server of servers) series.set("barman_metrics_update", { server }, Math.floor(now / 1000));
   }
 }
 
@@ -87,7 +87,7 @@ function showChecks(config: Config, catalogue: Catalogue, series: Series): void 
   const withFixed = (config.checks ?? (config.compat === "exporter" ? "all" : "reported")) === "all";
   for (const server of catalogue.checks.servers()) {
     const result = catalogue.checks.get(server);
-    if (result === undefined || (!config.inactive_checks && catalogue.inactive.has(server))) continue;
+    if (result === undefined || (!config.inactive_checks && catalogue.isInactive(server))) continue;
     for (const [check, { ok }] of result.checks) series.set("barman_up", { check, server }, ok);
     // Absent from an answer that broke off: not made, which is not the same as failed.
     if (!withFixed || !result.isWhole) continue;

@@ -92,6 +92,20 @@ test("a plugin in an endless loop leaves the metrics page and the other plugins 
   expect(agent.stderr.filter((line) => line.includes("instance=stuck") && line.includes("level=warn"))).toHaveLength(1);
 });
 
+test("of the commands of a plugin that had to be ended nothing is left, no zombie either", async () => {
+  await using folder = await createFolder("holdfast-e2e");
+  const file = join(folder.path, "pid");
+  const config = `plugin_dir: plugins\nplugins: { orphan: { timeout: 1s, config: { note: "${file}" } } }\n`;
+  await using agent = await startAgent(config, { files: pluginFiles });
+  const pid = await waitFor("the command", async () => Number((await Bun.file(file).text()).trim()) || undefined);
+  await waitFor(
+    "the end of the worker",
+    async () => (await agent.scrape()).includes('restarts_total{name="orphan"} 1'),
+    20_000,
+  );
+  await waitFor("the end of the command", () => !existsSync(`/proc/${pid}`));
+});
+
 test("SIGTERM ends the agent with status 0, and the commands that its plugins run", async () => {
   await using folder = await createFolder("holdfast-e2e");
   const file = join(folder.path, "pid");

@@ -90,3 +90,26 @@ test("schema prints a JSON Schema that knows built-in and third-party plugins", 
   for (const word of ["plugin_dir", "stale_after", "checks_cache_ttl", "A plugin of a test"])
     expect(schema).toContain(word);
 });
+
+test("check and run tell everything that is wrong, web config files and plugin_dir too, at their places", async () => {
+  await using folder = await createFolder("holdfast-commands");
+  await Bun.write(
+    join(folder.path, "holdfast.yml"),
+    "plugin_dir: ${DIR:-nonesuch}\nweb_config: web.yml\nplugins:\n  barman:\n    config: { pth: x }\n",
+  );
+  await Bun.write(join(folder.path, "web.yml"), "basic_auth_user:\n  me: x\ntls: {}\n");
+  for (const command of ["check", "run"]) {
+    const { status, stderr } = await holdfast([command, "--config.file=holdfast.yml"], folder.path);
+    expect(status).toBe(2);
+    expect(stderr.replaceAll(`${folder.path}/`, "").split("\n")).toEqual([
+      expect.stringMatching(/^web\.yml:1:1: .*unknown key "basic_auth_user", did you mean "basic_auth_users"\?$/),
+      expect.stringMatching(/^web\.yml:3:1: .*unknown key "tls"/),
+      expect.stringMatching(
+        /^holdfast\.yml:1:13: Cannot read plugin_dir \$\{DIR\}: .*: no such file, expected a folder/,
+      ),
+      expect.stringMatching(/^holdfast\.yml:5:15: Cannot read plugins\.barman\.config: unknown key "pth"/),
+      "holdfast: 4 problems in the configuration",
+      "",
+    ]);
+  }
+});

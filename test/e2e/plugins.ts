@@ -37,6 +37,14 @@ export const pluginFiles = {
        value.set({ instance_name: name }, config.value);
      } };`,
   ),
+  "plugins/orphan.ts": plugin(
+    "orphan",
+    `return { async collect({ run }) {
+       void run(["sh", "-c", "echo $$ > " + config.note + "; sleep 300 & sleep 300"]).catch(() => {});
+       while (!(await Bun.file(config.note).exists())) await Bun.sleep(5);
+       for (;;);
+     } };`,
+  ),
   "plugins/child.ts": plugin(
     "child",
     `return { async collect({ run }) { await run(["sh", "-c", "echo $$ > " + config.note + "; exec sleep 300"]); } };`,

@@ -34,7 +34,7 @@ export async function startHost(): Promise<TestHost> {
     snapshots,
     createLog: (fields, secrets) => sink.createLog(fields, secrets),
     runtimeDir: directory,
-    reap: () => {},
+    reap: () => true,
   });
   const config: TestHost["config"] = (instances) => ({
     file: join(directory, "holdfast.yml"),
@@ -44,6 +44,7 @@ export async function startHost(): Promise<TestHost> {
     webConfig: undefined,
     enableReload: false,
     maxRequests: 0,
+    place: () => ({ file: "holdfast.yml", line: 1, column: 1 }),
     instances: Object.entries(instances).map(([name, instance]) => ({
       name,
       plugin: name,

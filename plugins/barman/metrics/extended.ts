@@ -8,7 +8,7 @@ export const extendedMetrics = [
     help: "Backups by status.",
     labels: ["server", "status"],
     topic: "backups",
-    source: "`list-backups`: `status`",
+    source: "`list-backups`: `status`; UNKNOWN for an entry that cannot be read",
     since: "2.15",
   },
   {

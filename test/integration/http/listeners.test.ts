@@ -159,3 +159,16 @@ test("more scrapes at once than allowed are 503", async () => {
   for (const answer of scrapes) expect((await answer).status).toBe(200);
   expect((await scrape()).status).toBe(200);
 });
+
+test.each(["<script>", "a b", "["])("a Host header %j is answered with 400", async (host) => {
+  const listener = openListener(loopback, (request) => new Response(new URL(request.url).pathname));
+  const text = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+  expect((await raw(listener.address.port, text)).text).toStartWith("HTTP/1.1 400 ");
+  await listener.stop(0);
+});
+
+test("HTTP/1.0 without a Host header is answered, for load balancers ask so", async () => {
+  const listener = openListener(loopback, (request) => new Response(new URL(request.url).pathname));
+  expect((await raw(listener.address.port, "GET /-/healthy HTTP/1.0\r\n\r\n")).text).toStartWith("HTTP/1.1 200 ");
+  await listener.stop(0);
+});

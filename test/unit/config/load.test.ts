@@ -47,7 +47,8 @@ plugins:
   await load({ "sub/holdfast.yml": yaml }, {}, async (_, folder) => {
     const result = await loadConfig("sub/holdfast.yml", { environment: {}, cwd: folder });
     if (!("config" in result)) throw new Error("problems");
-    const { instances, ...settings } = result.config;
+    const { instances, place, ...settings } = result.config;
+    expect(place(["plugin_dir"])).toEqual({ file: "sub/holdfast.yml", line: 3, column: 13 });
     expect(settings).toEqual({
       file: join(folder, "sub/holdfast.yml"),
       listen: [

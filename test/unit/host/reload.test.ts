@@ -121,3 +121,24 @@ test("an instance keeps its counts over a reload", async () => {
   await test.run({ p: { config: { other: true } } });
   await waitFor("another", () => test.host.instance("p")?.history.collects.success === 2);
 });
+
+test("a plugin_dir that cannot be read is told once, and hides nothing of plugins in the executable", async () => {
+  await using test = await startHost();
+  const bad = { ...test.config({ own: {}, barman: { config: { pth: "x" } } }), pluginDir: "/nonesuch/plugins" };
+  const prepared = await test.host.prepare(bad);
+  if (!("problems" in prepared)) throw new Error("prepared");
+  expect(prepared.problems.map(({ message }) => message)).toMatchObject([
+    "Cannot read plugin_dir: /nonesuch/plugins: no such file, expected a folder of plugins",
+    expect.stringContaining('unknown key "pth"'),
+  ]);
+});
+
+test("more instances than load at once all get their time to load", async () => {
+  await using test = await startHost();
+  await test.plugin("slow.ts", pluginSource("slow", "return {};", "await Bun.sleep(100);"));
+  const names = Array.from({ length: 40 }, (_, index) => [`i${index}`, { plugin: "slow" }]);
+  const prepared = await test.host.prepare(test.config(Object.fromEntries(names)), { deadlineMs: 4_000 });
+  if ("problems" in prepared) throw new Error(prepared.problems[0]?.message);
+  expect(prepared.plan.entries.map(({ config }) => config.name)).toEqual(names.map(([name]) => String(name)));
+  test.host.abandon(prepared.plan);
+}, 20_000);

@@ -1,5 +1,5 @@
 /** An agent's status with an instance in each state. */
-import type { AgentStatus, InstanceStatus } from "../../../agent/host/status.ts";
+import type { AgentStatus, InstanceStatus } from "../../../agent/system/status.ts";
 
 export const now = Date.UTC(2026, 10, 21, 8, 30);
 

@@ -44,6 +44,14 @@ test("a JSON line has the same fields with their types", () => {
   });
 });
 
+test("a field cannot take the place of a binding", () => {
+  const { lines, sink } = collectLines();
+  sink.createLog({ instance: "main" }).info("Collected", { instance: "other", server: "pg" });
+  expect(lines).toEqual([
+    "ts=2026-11-21T07:34:12.005Z level=info msg=Collected instance=main field_instance=other server=pg\n",
+  ]);
+});
+
 test("any text survives logfmt and JSON, on one line and without control characters", () => {
   const texts = fc.string({ unit: "binary", maxLength: 200 });
   fc.assert(

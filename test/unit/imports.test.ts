@@ -1,0 +1,54 @@
+/** Imports point one way, as CONTRIBUTING.md says. */
+import { expect, test } from "bun:test";
+import { dirname, relative, resolve } from "node:path";
+
+const root = new URL("../..", import.meta.url).pathname;
+
+/** What each part may import of the project, beside itself. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  "agent/main.ts": ["agent/commands", "agent/config", "agent/host", "agent/system"],
+  "agent/build.ts": [],
+  "agent/commands": [
+    "agent/build.ts",
+    "agent/config",
+    "agent/host",
+    "agent/http",
+    "agent/metrics",
+    "agent/system",
+    "agent/sdk",
+  ],
+  "agent/host": ["agent/config", "agent/metrics", "agent/system", "agent/sdk", "plugins"],
+  "agent/http": ["agent/config", "agent/metrics", "agent/system", "agent/sdk"],
+  "agent/config": ["agent/sdk"],
+  "agent/metrics": ["agent/sdk"],
+  "agent/system": ["agent/sdk"],
+  "agent/sdk": [],
+};
+
+/** `agent/host` of `agent/host/worker.ts`, `plugins/barman` of `plugins/barman/index.ts`. */
+function partOf(path: string): string {
+  const [first = "", second = ""] = path.split("/");
+  return first === "agent" || first === "plugins" ? `${first}/${second}` : first;
+}
+
+function mayImport(from: string, to: string): boolean {
+  if (from === to) return true;
+  if (from.startsWith("plugins/")) return to === "plugins/common";
+  // The table of built-in plugins is the only way from the agent to them.
+  return (allowed[from] ?? []).some((part) => to === part || to.startsWith(`${part}/`));
+}
+
+const files = [...new Bun.Glob("{agent,plugins}/**/*.ts").scanSync({ cwd: root })].filter(
+  (file) => !file.includes("/template/"),
+);
+
+test.each(files)("%s imports only what its part may", async (file) => {
+  const text = await Bun.file(`${root}/${file}`).text();
+  const imported = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, path = ""]) =>
+    partOf(relative(root, resolve(root, dirname(file), path))),
+  );
+  const wrong = imported.filter((part) => !mayImport(partOf(file), part) && part !== "dist");
+  expect(wrong).toEqual([]);
+  const toPlugins = imported.some((part) => part.startsWith("plugins/"));
+  if (file.startsWith("agent/")) expect(toPlugins).toBe(file === "agent/host/builtin.ts");
+});
