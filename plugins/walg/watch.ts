@@ -25,7 +25,7 @@ const versionIntervalSeconds = 3600;
 /** How long an answer waits for others before a page is made of them: many commands start at the same moments. */
 const gatheringMs = 100;
 
-/** A page of more backups than this leaves tens of megabytes of garbage, which the runtime is in no hurry to give back. */
+/** A page of more backups than this takes tens of megabytes to make, which the runtime is in no hurry to give back. */
 const manyBackups = 1000;
 const tidyAfterMs = 1000;
 
@@ -304,9 +304,11 @@ export class Watch {
     if ((known.backups?.backups.length ?? 0) > manyBackups) this.#tidyUp();
   }
 
+  /** A page is published as soon as it is made, and the next one is made of the answers: its series need not be kept. */
   #tidyUp(): void {
-    this.#tidying ??= setTimeout(() => {
-      this.#tidying = undefined;
+    clearTimeout(this.#tidying);
+    this.#tidying = setTimeout(() => {
+      this.#series.clearGauges();
       Bun.gc(true);
     }, tidyAfterMs);
   }

@@ -1,5 +1,6 @@
 /** How the plugin bears wrong answers and none, from a command that stands in for wal-g. */
 import { expect, test } from "bun:test";
+import { backupListOf } from "../../scripts/bench/walg-storage.ts";
 import { waitFor } from "../harness/wait.ts";
 import { family, samplesOf } from "../harness/walg-page.ts";
 import { listErrors, listSuccess, now, start, value, WalgUnderTest, warnings } from "../harness/walg-plugin.ts";
@@ -213,6 +214,20 @@ test("a first failure does not outlast the next success", async () => {
     'walg_backups{backup_type="full"}': 2,
   });
   expect(test.logs.filter(({ message }) => message === "Command works again")).toHaveLength(1);
+});
+
+test("the series of a long list are let go of once they are published, and stand on every page after that", async () => {
+  await walg.standIn.reply("backup-list", { stdout: backupListOf(1400) });
+  const test = await walg.plugin();
+  expect(await test.collect()).toContain('walg_backups{backup_type="full"} 200');
+  await waitFor("the series to go", async () => !(await test.text()).includes("walg_backup_info{"));
+  await walg.standIn.reply("backup-list", { status: 1 });
+  await expect(test.collect()).rejects.toThrow("exit status 1");
+  const page = await waitFor("the series to be back", async () => {
+    const text = await test.text();
+    return text.includes("walg_backup_info{") && text;
+  });
+  expect(Object.keys(family(page, "walg_backup_info"))).toHaveLength(1400);
 });
 
 test("a list that goes on failing is told once", async () => {
