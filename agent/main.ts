@@ -58,4 +58,16 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
   }
 }
 
-process.exit(await main(process.argv.slice(2)));
+/** Waits until all that was printed is written: `process.exit()` drops what a slow reader has not taken yet. */
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // A reader that is gone takes nothing more.
+  stream.once("error", () => resolve());
+  // Measured with Bun 1.4.5: `drain` and the callback of an empty write come at once.
+  stream.end(() => resolve());
+  await promise;
+}
+
+const status = await main(process.argv.slice(2));
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+process.exit(status);

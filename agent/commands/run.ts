@@ -1,5 +1,6 @@
 import { withRuntimeDir } from "../host/runtime-dir.ts";
 import { refuseSocketActivation } from "../system/activation.ts";
+import { gather } from "../system/gather.ts";
 import { connectServiceManager } from "../system/notify.ts";
 import { onReload, onStop } from "../system/signals.ts";
 import { Agent, ConfigError } from "./agent.ts";
@@ -24,7 +25,7 @@ Exit status: 0 stopped, 1 it could not listen or failed otherwise, 2 wrong comma
         if (error instanceof ConfigError) return reportProblems(error.problems);
         throw error;
       }
-      onReload(() => void agent.reload());
+      onReload(gather(() => void agent.reload()));
       const stopped = Promise.withResolvers<void>();
       onStop(() => stopped.resolve());
       await stopped.promise;

@@ -38,4 +38,6 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTDIR: "a part of the path is not a directory",
   ELOOP: "a loop of symbolic links",
   ENAMETOOLONG: "the path is too long",
+  ENOSPC: "no space left on the device",
+  EROFS: "a read-only file system",
 };

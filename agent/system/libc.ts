@@ -61,10 +61,32 @@ export function divertStdout(): (text: string) => void {
   const { dup, dup2 } = processCalls();
   const saved = dup(1);
   if (saved < 0 || dup2(2, 1) < 0) throw new Error("Cannot divert stdout: dup failed; is it closed?");
-  return (text) => {
-    let rest: Uint8Array = Buffer.from(text);
-    while (rest.length > 0) rest = rest.subarray(writeSync(saved, rest));
-  };
+  return (text) => writeWhole(saved, Buffer.from(text));
+}
+
+/** How long a reader that is slower than we are gets before it is asked again. */
+const retryMs = 5;
+
+/**
+ * Writes all of it, however long the reader takes.
+ * @param write Writes what it can and tells how much; `EAGAIN`: nothing now, for the other end may have made the pipe
+ *   that both share non-blocking.
+ * @throws {Error} The other end is closed, or the disk is full.
+ */
+export function writeWhole(
+  fd: number,
+  bytes: Uint8Array,
+  write = writeSync as (fd: number, bytes: Uint8Array) => number,
+) {
+  for (let rest = bytes; rest.length > 0; ) {
+    try {
+      rest = rest.subarray(write(fd, rest));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "EAGAIN") throw new Error("Cannot write the output", { cause: error });
+      Bun.sleepSync(retryMs);
+    }
+  }
 }
 
 const clockMonotonic = process.platform === "darwin" ? 6 : 1;

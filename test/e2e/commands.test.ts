@@ -5,7 +5,7 @@ import { agentExecutable, runOnce } from "../harness/agent.ts";
 import { createFolder } from "../harness/folders.ts";
 import { pluginFiles } from "./plugins.ts";
 
-const holdfast = (args: readonly string[], cwd = "/") => runOnce(args, { cwd });
+const holdfast = (args: readonly string[], cwd = "/", env: Record<string, string> = {}) => runOnce(args, { cwd, env });
 
 test.each([
   [["--version"], /^holdfast \d+\.\d+\.\d+ \(revision \S+, Bun \d+\.\d+\.\d+, linux\/\w+\)\n$/],
@@ -112,4 +112,35 @@ test("check and run tell everything that is wrong, web config files and plugin_d
       "",
     ]);
   }
+});
+
+test("a folder for sockets that cannot be made is told with its remedy", async () => {
+  await using folder = await createFolder("holdfast-commands");
+  await Bun.write(join(folder.path, "holdfast.yml"), "listen: 127.0.0.1:0\nplugins: {}\n");
+  const { status, stderr } = await holdfast(["run", "-c", "holdfast.yml"], folder.path, { TMPDIR: "/nonesuch" });
+  expect(stderr).toBe(
+    "holdfast: Cannot make a folder for sockets in /nonesuch: no such file, set TMPDIR to a folder that this user may write to\n",
+  );
+  expect(status).toBe(1);
+});
+
+test("output longer than a pipe is whole, however slow its reader", async () => {
+  await using folder = await createFolder("holdfast-commands");
+  const keys = `Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => ["key" + i, z.string().optional()]))`;
+  await Bun.write(
+    join(folder.path, "plugins/wide.ts"),
+    `import { definePlugin, z } from "holdfast";
+     export default definePlugin({ name: "wide", description: "Wide", config: z.strictObject(${keys}), setup: () => ({}) });`,
+  );
+  const command = `${agentExecutable} schema --plugin-dir=plugins | (sleep 0.5; cat)`;
+  const { stdout } = Bun.spawnSync(["sh", "-c", command], { cwd: folder.path });
+  expect(stdout.length).toBeGreaterThan(200_000);
+  expect(JSON.parse(stdout.toString())).toHaveProperty("properties");
+});
+
+test("config/holdfast.schema.json is what schema prints; UPDATE_DOCS=1 writes it anew", async () => {
+  const file = new URL("../../config/holdfast.schema.json", import.meta.url).pathname;
+  const { stdout } = await holdfast(["schema"]);
+  if (process.env.UPDATE_DOCS) await Bun.write(file, stdout);
+  expect(JSON.parse(await Bun.file(file).text())).toEqual(JSON.parse(stdout));
 });

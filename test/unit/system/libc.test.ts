@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { monotonicMicroseconds } from "../../../agent/system/libc.ts";
+import { monotonicMicroseconds, writeWhole } from "../../../agent/system/libc.ts";
 
 const libcModule = JSON.stringify(new URL("../../../agent/system/libc.ts", import.meta.url).pathname);
 
@@ -46,4 +46,26 @@ test("reap() takes the status of an orphan and says when there is nothing left t
 test("monotonicMicroseconds() counts from the machine's start, not the process's", async () => {
   const uptimeSeconds = Number((await Bun.file("/proc/uptime").text()).split(" ")[0]);
   expect(Math.abs(Number(monotonicMicroseconds()) / 1e6 - uptimeSeconds)).toBeLessThan(60);
+});
+
+test("writeWhole() waits for a reader that is slow, and cuts nothing", () => {
+  const written: number[] = [];
+  let calls = 0;
+  writeWhole(
+    1,
+    Uint8Array.from({ length: 100 }, (_, index) => index),
+    (_, bytes) => {
+      if (calls++ % 2 === 0) throw Object.assign(new Error("full"), { code: "EAGAIN" });
+      written.push(...bytes.subarray(0, 30));
+      return Math.min(30, bytes.length);
+    },
+  );
+  expect(written).toEqual(Array.from({ length: 100 }, (_, index) => index));
+});
+
+test("writeWhole() tells of a reader that is gone", () => {
+  const gone = () => {
+    throw Object.assign(new Error("EPIPE: broken pipe"), { code: "EPIPE" });
+  };
+  expect(() => writeWhole(1, new Uint8Array(1), gone)).toThrow("Cannot write the output");
 });
