@@ -6,6 +6,7 @@ import { missing } from "../test/harness/available.ts";
 import { type BarmanHost, startBarman } from "../test/harness/barman.ts";
 import { createFolder } from "../test/harness/folders.ts";
 import { waitFor } from "../test/harness/wait.ts";
+import { startWalg, type WalgHost } from "../test/harness/walg.ts";
 
 const print = (text: string) => void process.stdout.write(`${text}\n`);
 
@@ -15,6 +16,8 @@ const tasteOf = [
   /^barman_backups_total/,
   /^barman_backup_size/,
   /^barman_last_backup\{/,
+  /^walg_(backups|lsn_lag_bytes|wal_timestamp|wal_integrity_status)\{/,
+  /^walg_(storage_up|pitr_usable_window_seconds)/,
   /^spool_files/,
   /^holdfast_collect_success/,
   /^holdfast_build_info/,
@@ -41,7 +44,7 @@ class Interruption {
   }
 }
 
-function configuration(barman: BarmanHost, spool: string): string {
+function configuration(barman: BarmanHost, walg: WalgHost | undefined, spool: string): string {
   return `plugin_dir: plugins
 plugins:
   barman:
@@ -50,17 +53,40 @@ plugins:
   spool:
     interval: 5s
     config: { directory: ${spool} }
+${walg === undefined ? "" : walgInstance(walg)}`;
+}
+
+function walgInstance({ executable, environment }: WalgHost): string {
+  return `  walg:
+    interval: 15s
+    config: { path: ${executable}, environment: ${JSON.stringify(environment)} }
 `;
+}
+
+/** A storage with a full backup and a delta; undefined, and said, where there is no wal-g. */
+async function startStorage(): Promise<WalgHost | undefined> {
+  if (missing("wal-g") !== undefined) {
+    print("wal-g is not in PATH: the demo goes without the walg plugin");
+    return undefined;
+  }
+  print("Starting a PostgreSQL that archives with wal-g, and pushing two backups");
+  await using cleanup = new AsyncDisposableStack();
+  const walg = cleanup.use(await startWalg());
+  for (let backups = 0; backups < 2; backups++) await walg.backup();
+  await walg.archiveWal();
+  cleanup.move();
+  return walg;
 }
 
 function taste(metrics: string): string[] {
   return tasteOf.flatMap((pattern) => metrics.split("\n").filter((line) => pattern.test(line)));
 }
 
-async function show(agent: Agent): Promise<void> {
+async function show(agent: Agent, plugins: readonly string[]): Promise<void> {
   const collected = async () => {
     const metrics = await agent.scrape();
-    return /^barman_up\{/m.test(metrics) && /^spool_files\{/m.test(metrics) && metrics;
+    const answered = plugins.every((name) => metrics.includes(`\nholdfast_collect_success{name="${name}"} 1\n`));
+    return answered && metrics;
   };
   const metrics = await waitFor("the first collection", collected, 60_000).catch((cause) => {
     throw new Error(`Nothing was collected; the agent said:\n${agent.stderr.join("\n")}`, { cause });
@@ -85,6 +111,8 @@ async function demo(once: boolean, interruption: Interruption): Promise<void> {
   print("Starting PostgreSQL and Barman, and taking a backup");
   await using barman = await startBarman();
   if (interruption.isAsked) return;
+  await using walg = await startStorage();
+  if (interruption.isAsked) return;
 
   await using spool = await createFolder("holdfast-spool", barman.user);
   await mkdir(join(spool.path, "waiting"));
@@ -92,12 +120,12 @@ async function demo(once: boolean, interruption: Interruption): Promise<void> {
   const plugin = await Bun.file(new URL("demo-plugins/spool.ts", import.meta.url)).text();
 
   print("Starting the agent");
-  await using agent = await startAgent(configuration(barman, join(spool.path, "waiting")), {
+  await using agent = await startAgent(configuration(barman, walg, join(spool.path, "waiting")), {
     files: { "plugins/spool.ts": plugin },
     user: barman.user,
   });
   if (interruption.isAsked) return;
-  await show(agent);
+  await show(agent, ["barman", "spool", ...(walg === undefined ? [] : ["walg"])]);
   if (once) return;
   print("Ctrl-C ends it all");
   await Promise.race([interruption.asked(), agent.exited]);

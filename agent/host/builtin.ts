@@ -1,4 +1,5 @@
 /** The plugins in the executable. Each is loaded by the worker that needs it. */
 export const builtInPlugins: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   barman: () => import("../../plugins/barman/index.ts"),
+  walg: () => import("../../plugins/walg/index.ts"),
 };

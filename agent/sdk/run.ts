@@ -144,14 +144,18 @@ function abortError(
   return new RunError({ reason: timedOut ? "timeout" : "aborted", command, found, cause: signal.reason, ...output });
 }
 
-/** Sends a signal to a process group; one that is gone is no error. */
+/**
+ * Sends a signal to a process group. One that is gone is no error, nor one that may not be signalled, as a command that
+ * became another user by sudo: whoever waits for its end gives up some time.
+ */
 export function killGroup(pid: number, signal: NodeJS.Signals): void {
   // kill(2) takes 0 and -1 for the caller's own group and for every process there is.
   if (!Number.isSafeInteger(pid) || pid <= 1) throw new RangeError(`Cannot end process group ${pid}`);
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if ((error as { code?: string }).code !== "ESRCH") throw error;
+    const { code } = error as { code?: string };
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }
 

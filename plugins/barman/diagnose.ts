@@ -3,6 +3,7 @@
  * to PostgreSQL. It holds connection strings, and so perhaps passwords: nothing of it may be logged.
  */
 import { z } from "holdfast";
+import { parseLsn } from "../common/postgres/lsn.ts";
 import { type Envelope, isObject, parseEnvelope } from "./envelope.ts";
 import { amount, flag, text } from "./fields.ts";
 
@@ -125,12 +126,6 @@ function toSlot(
   const [end, begin] = [parseLsn(current ?? ""), parseLsn(restart ?? "")];
   const retained = end === undefined || begin === undefined ? undefined : Number(end - begin);
   return { name, active, retainedBytes: retained === undefined ? undefined : Math.max(0, retained) };
-}
-
-/** A position in the WAL such as `0/264FCE10`. */
-function parseLsn(input: string): bigint | undefined {
-  const match = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(input);
-  return match ? (BigInt(`0x${match[1]}`) << 32n) + BigInt(`0x${match[2]}`) : undefined;
 }
 
 function toArchivedWal(timelines: Readonly<Record<string, unknown>>): DiagnosedServer["lastArchivedWal"] {

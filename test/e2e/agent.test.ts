@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { agentExecutable, startAgent } from "../harness/agent.ts";
+import { runOnce, startAgent } from "../harness/agent.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { createFolder } from "../harness/folders.ts";
 import { freePort } from "../harness/ports.ts";
@@ -15,18 +15,6 @@ plugins:
   other: { plugin: tick, interval: 1s, labels: { site: "b" } }
   routes: {}
 `;
-
-async function runOnce(args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}) {
-  const child = Bun.spawn([agentExecutable, ...args], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    ...options,
-    env: { ...process.env, ...options.env },
-  });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { status: await child.exited, stdout, stderr };
-}
 
 test("an agent serves its plugins' metrics, its own, health and status", async () => {
   await using agent = await startAgent(yaml, { files: pluginFiles });

@@ -1,21 +1,11 @@
 /** The command line of the compiled executable: what it prints, and its exit statuses. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { agentExecutable } from "../harness/agent.ts";
+import { agentExecutable, runOnce } from "../harness/agent.ts";
 import { createFolder } from "../harness/folders.ts";
 import { pluginFiles } from "./plugins.ts";
 
-async function holdfast(args: readonly string[], cwd = "/", env: Record<string, string> = {}) {
-  const child = Bun.spawn([agentExecutable, ...args], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    cwd,
-    env: { ...process.env, ...env },
-  });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { status: await child.exited, stdout, stderr };
-}
+const holdfast = (args: readonly string[], cwd = "/", env: Record<string, string> = {}) => runOnce(args, { cwd, env });
 
 test.each([
   [["--version"], /^holdfast \d+\.\d+\.\d+ \(revision \S+, Bun \d+\.\d+\.\d+, linux\/\w+\)\n$/],

@@ -112,6 +112,19 @@ export async function startAgent(yaml: string, options: AgentOptions = {}): Prom
   };
 }
 
+/** Runs the executable to its end. */
+export async function runOnce(args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}) {
+  const child = Bun.spawn([agentExecutable, ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    ...options,
+    env: { ...process.env, ...options.env },
+  });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { status: await child.exited, stdout, stderr };
+}
+
 /** Another user may not be allowed to enter the folder of this repository. */
 async function executableFor(user: string | undefined, folder: string): Promise<string> {
   if (user === undefined || !isRoot) return agentExecutable;

@@ -22,6 +22,7 @@ const tools = {
   promtool: () => isInPath("promtool"),
   openssl: () => isInPath("openssl"),
   "systemd-analyze": () => isInPath("systemd-analyze"),
+  "wal-g": () => isInPath("wal-g"),
   "dist/holdfast": () => existsSync(new URL("../../dist/holdfast", import.meta.url)),
 } satisfies Record<string, () => boolean>;
 

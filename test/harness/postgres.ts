@@ -1,10 +1,11 @@
 /** A real PostgreSQL in a temporary folder. */
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findPostgresExecutables } from "./available.ts";
-import { createFolder } from "./folders.ts";
+import { createFolder, type TemporaryFolder } from "./folders.ts";
 import { freePort } from "./ports.ts";
 import { runTool, ServerProcess } from "./processes.ts";
-import { serverUser } from "./users.ts";
+import { giveTo, serverUser } from "./users.ts";
 
 export interface PostgresServer extends AsyncDisposable {
   readonly host: "127.0.0.1";
@@ -12,6 +13,8 @@ export interface PostgresServer extends AsyncDisposable {
   /** The folder of the unix socket. */
   readonly socketFolder: string;
   readonly dataFolder: string;
+  /** Where `archive_command` copies ended segments, once `archive_mode` is on. */
+  readonly archiveFolder: string;
   /** The folder of the executables of this server's version. */
   readonly executables: string;
   /** A libpq connection string; the superuser is `postgres`, without a password. */
@@ -24,6 +27,15 @@ export interface PostgresServer extends AsyncDisposable {
   /** SIGKILL to all of it. */
   kill(): Promise<void>;
   log(): string;
+  /** A new server that streams from this one, with its default settings. */
+  standby(): Promise<PostgresServer>;
+}
+
+export interface PostgresOptions {
+  /** Size of a WAL segment. Default 16. */
+  readonly segmentMiB?: number;
+  /** Lines of pg_hba.conf. Default: everybody on this machine is trusted. */
+  readonly access?: readonly string[];
 }
 
 const defaultSettings: Readonly<Record<string, string>> = {
@@ -35,52 +47,70 @@ const defaultSettings: Readonly<Record<string, string>> = {
 };
 
 /** @param settings Server settings beside or instead of the default ones. */
-export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  { segmentMiB = 16, access }: PostgresOptions = {},
+): Promise<PostgresServer> {
+  const cluster = await createCluster();
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.use(cluster.folder);
+  const { dataFolder, tool } = cluster;
+  const layout = ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync", `--wal-segsize=${segmentMiB}`];
+  await tool("initdb", "-D", dataFolder, "-U", "postgres", "-A", "trust", ...layout);
+  if (access !== undefined) await writeFile(join(dataFolder, "pg_hba.conf"), `${access.join("\n")}\n`);
+  const server = await serve(cluster, settings);
+  cleanup.move();
+  return server;
+}
+
+/** A folder for one server, and the tools that work on it. */
+interface Cluster {
+  readonly folder: TemporaryFolder;
+  readonly dataFolder: string;
+  readonly archiveFolder: string;
+  readonly executables: string;
+  readonly user: string;
+  tool(name: string, ...args: string[]): Promise<string>;
+}
+
+async function createCluster(): Promise<Cluster> {
   const executables = findPostgresExecutables();
   if (executables === undefined) throw new Error("Cannot start PostgreSQL: no server in /usr/lib/postgresql");
   const user = serverUser("postgres");
+  const folder = await createFolder("holdfast-postgres", user);
+  const archiveFolder = join(folder.path, "archive");
+  await mkdir(archiveFolder);
+  await giveTo(user, archiveFolder);
+  return {
+    folder,
+    dataFolder: join(folder.path, "data"),
+    archiveFolder,
+    executables,
+    user,
+    tool: (name, ...args) => runTool([join(executables, name), ...args], { user, cwd: folder.path }),
+  };
+}
+
+/** Runs a server on a cluster, whose folder goes with it. */
+async function serve(cluster: Cluster, settings: Readonly<Record<string, string>>): Promise<PostgresServer> {
+  const { folder, dataFolder, archiveFolder, executables, user, tool } = cluster;
   const port = await freePort();
   await using cleanup = new AsyncDisposableStack();
-  const folder = cleanup.use(await createFolder("holdfast-postgres", user));
-  const dataFolder = join(folder.path, "data");
-  const tool = (name: string, ...args: string[]) =>
-    runTool([join(executables, name), ...args], { user, cwd: folder.path });
-  await tool(
-    "initdb",
-    "-D",
-    dataFolder,
-    "-U",
-    "postgres",
-    "-A",
-    "trust",
-    "-E",
-    "UTF8",
-    "--locale=C.UTF-8",
-    "--no-sync",
-  );
-
-  const all = { ...defaultSettings, listen_addresses: "127.0.0.1", unix_socket_directories: folder.path, ...settings };
+  cleanup.use(folder);
+  const all = {
+    ...defaultSettings,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: folder.path,
+    archive_command: `cp %p ${archiveFolder}/%f`,
+    ...settings,
+  };
   const command = [
     ...[join(executables, "postgres"), "-D", dataFolder, "-p", String(port)],
     ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
   ];
+  const superuser = ["-h", folder.path, "-p", String(port), "-U", "postgres"];
   const psql = (sql: string, database = "postgres") =>
-    tool(
-      "psql",
-      "-XAtq",
-      "-v",
-      "ON_ERROR_STOP=1",
-      "-h",
-      folder.path,
-      "-p",
-      String(port),
-      "-U",
-      "postgres",
-      "-d",
-      database,
-      "-c",
-      sql,
-    );
+    tool("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", ...superuser, "-d", database, "-c", sql);
   let server: ServerProcess | undefined;
   const start = async () => {
     const logFile = join(folder.path, "postgres.log");
@@ -95,6 +125,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     port,
     socketFolder: folder.path,
     dataFolder,
+    archiveFolder,
     executables,
     conninfo: (database = "postgres") => `host=127.0.0.1 port=${port} user=postgres dbname=${database}`,
     psql,
@@ -102,6 +133,15 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     stop: async () => server?.stop(),
     kill: async () => server?.kill(),
     log: () => server?.log() ?? "",
+    async standby() {
+      const copy = await createCluster();
+      await using unfinished = new AsyncDisposableStack();
+      unfinished.use(copy.folder);
+      await copy.tool("pg_basebackup", "-D", copy.dataFolder, ...superuser, "-R", "-c", "fast", "--no-sync");
+      const standby = await serve(copy, {});
+      unfinished.move();
+      return standby;
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -1,5 +1,5 @@
 /** Commands are real processes here; what they leave behind is looked for in /proc. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { createRun, RunError, type RunOptions } from "../../../agent/sdk/run.ts";
 import { createFolder } from "../../harness/folders.ts";
@@ -188,6 +188,26 @@ describe("an aborted signal", () => {
     expect(await failureOf(stopped(["true"]))).toMatchObject({ reason: "aborted" });
     expect(await failureOf(run(["true"], { signal: AbortSignal.abort() }))).toMatchObject({ reason: "aborted" });
     expect(pids).toEqual([]);
+  });
+});
+
+describe("a process group that may not be signalled, as one that sudo made another user's", () => {
+  const forbidden = () => {
+    throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+  };
+
+  test("gives its answer all the same", async () => {
+    using _kill = spyOn(process, "kill").mockImplementation(forbidden);
+    expect((await shell("echo out")).stdout).toBe("out\n");
+  });
+
+  test("is given up on when it runs past its limit", async () => {
+    const pids: number[] = [];
+    const watched = createRun(undefined, { onSpawn: (pid) => void pids.push(pid) });
+    const kill = spyOn(process, "kill").mockImplementation(forbidden);
+    const error = await failureOf(watched(["sleep", "300"], { timeoutMs: 50 })).finally(() => kill.mockRestore());
+    expect(error.reason).toBe("timeout");
+    for (const pid of pids) leftOver.add(pid);
   });
 });
 

@@ -1,0 +1,86 @@
+/** All that an instance asks for, and what may still be believed of the answers. */
+import { defaultSegmentSizeBytes, isSegmentSize, parseSegmentName } from "../common/postgres/wal-segments.ts";
+import type { BackupList } from "./backups.ts";
+import type { DeltaChains } from "./delta-chains.ts";
+import type { Operation } from "./operation.ts";
+import { inferSegmentSize } from "./recovery.ts";
+import type { ServerState } from "./server.ts";
+import type { Settings } from "./settings.ts";
+import type { StorageUsage } from "./storage-usage.ts";
+import type { StoredTimeline } from "./timelines.ts";
+import type { Verification } from "./verification.ts";
+import type { StoredSegment } from "./wal-files.ts";
+
+export interface ListedBackups extends BackupList {
+  readonly chains: DeltaChains;
+}
+
+/** Undefined: this instance does not ask that. */
+export interface Operations {
+  readonly list: Operation<ListedBackups>;
+  readonly timelines: Operation<StoredTimeline[]> | undefined;
+  readonly verification: Operation<Verification> | undefined;
+  readonly storage: Operation<void>;
+  readonly storageWrite: Operation<void> | undefined;
+  readonly storageUsage: Operation<StorageUsage> | undefined;
+  readonly segments: Operation<ReadonlyMap<number, StoredSegment>> | undefined;
+  readonly server: Operation<ServerState> | undefined;
+  readonly version: Operation<string | undefined>;
+}
+
+/** What is known at one moment. Answers older than `stale_after` are left out. */
+export interface Knowledge {
+  readonly nowSeconds: number;
+  readonly backups: ListedBackups | undefined;
+  readonly timelines: readonly StoredTimeline[] | undefined;
+  /** Kept through failures, for what it says of the archive. */
+  readonly verification: Verification | undefined;
+  /** The same, but only while wal-verify works: what it says of the server would be wrong afterwards. */
+  readonly currentVerification: Verification | undefined;
+  readonly storageUsage: StorageUsage | undefined;
+  readonly segments: ReadonlyMap<number, StoredSegment> | undefined;
+  /** Only while the server answers. */
+  readonly server: ServerState | undefined;
+  readonly version: string | undefined;
+  readonly segmentSizeBytes: number;
+  /** Number of the segment before which gaps are not counted. */
+  readonly ignoreBefore: number;
+}
+
+/** @param walSizeMiB wal-g's own setting, WALG_PG_WAL_SIZE. */
+export function knowledgeOf(
+  operations: Operations,
+  settings: Settings,
+  walSizeMiB: string | undefined,
+  nowSeconds: number,
+): Knowledge {
+  const fresh = <Answer>(operation: Operation<Answer> | undefined): Answer | undefined => {
+    if (operation?.lastSuccessAt === undefined) return undefined;
+    const isStale = settings.stale_after !== undefined && nowSeconds - operation.lastSuccessAt > settings.stale_after;
+    return isStale ? undefined : operation.answer;
+  };
+  const current = <Answer>(operation: Operation<Answer> | undefined) =>
+    operation?.isSound ? fresh(operation) : undefined;
+  const server = current(operations.server);
+  const backups = fresh(operations.list);
+  const configured = Number(walSizeMiB) * 2 ** 20;
+  const segmentSizeBytes =
+    settings.wal_segment_size ??
+    server?.segmentSizeBytes ??
+    (isSegmentSize(configured) ? configured : undefined) ??
+    inferSegmentSize(backups?.backups ?? []) ??
+    defaultSegmentSizeBytes;
+  return {
+    nowSeconds,
+    backups,
+    timelines: fresh(operations.timelines),
+    verification: fresh(operations.verification),
+    currentVerification: current(operations.verification),
+    storageUsage: fresh(operations.storageUsage),
+    segments: fresh(operations.segments),
+    server,
+    version: fresh(operations.version),
+    segmentSizeBytes,
+    ignoreBefore: parseSegmentName(settings.ignore_wal_before ?? "", segmentSizeBytes)?.number ?? 0,
+  };
+}
