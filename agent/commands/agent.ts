@@ -8,7 +8,7 @@ import { Host, type Plan } from "../host/host.ts";
 import { Reloader, type ReloadResult } from "../host/reload.ts";
 import { createApp, createInstanceApp } from "../http/app.ts";
 import { Ports, type WantedPort } from "../http/ports.ts";
-import { type OwnInstance, ownFamilies, ownText } from "../metrics/own.ts";
+import { ownFamilies, ownText } from "../metrics/own.ts";
 import { MetricsPage } from "../metrics/page.ts";
 import { processFamilies } from "../metrics/process.ts";
 import { Snapshots } from "../metrics/snapshots.ts";
@@ -18,6 +18,7 @@ import { configureLog, createLog } from "../system/log.ts";
 import type { ServiceManager } from "../system/notify.ts";
 import type { AgentStatus } from "../system/status.ts";
 import { allProblems, webConfigProblems } from "./configuration.ts";
+import { ownInstance } from "./own-instance.ts";
 
 /** Reads the configuration anew, with the flags that the agent was started with. */
 export type ReadConfig = () => Promise<LoadResult>;
@@ -215,24 +216,7 @@ export class Agent {
 
   #ownText(names: ReadonlySet<string> | undefined): string {
     const chosen = this.#host.instances.filter(({ config }) => !names || names.has(config.name));
-    const instances = chosen.map((instance): OwnInstance => {
-      const { config, history, collects } = instance;
-      const { version, source } = instance.status();
-      return {
-        name: config.name,
-        plugin: config.plugin,
-        version,
-        source,
-        collects,
-        lastSucceeded: history.lastSucceeded,
-        lastDurationSeconds: history.lastDurationSeconds,
-        lastSuccessAt: history.lastSuccessAt,
-        collectSuccesses: history.collects.success,
-        collectFailures: history.collects.failure,
-        failures: history.failures,
-        restarts: history.restarts,
-      };
-    });
+    const instances = chosen.map(ownInstance);
     const facts = {
       version,
       revision,

@@ -3,19 +3,21 @@ import { nearest } from "../config/suggestions.ts";
 import { messageOf } from "../host/failures.ts";
 import { Host, type Plan } from "../host/host.ts";
 import { withRuntimeDir } from "../host/runtime-dir.ts";
+import { lastCollections, ownText } from "../metrics/own.ts";
 import { Snapshots } from "../metrics/snapshots.ts";
 import { divertStdout, reap } from "../system/libc.ts";
 import { configureLog, createLog } from "../system/log.ts";
 import { onStop } from "../system/signals.ts";
 import { type Command, UsageError } from "./command.ts";
 import { configFlag, overrideFlags, readConfig, reportProblems } from "./configuration.ts";
+import { ownInstance } from "./own-instance.ts";
 
 export const command: Command = {
   name: "collect",
   summary: "Runs one instance once and prints its metrics.",
   operands: { usage: "NAME | --all", least: 0, most: 1 },
   flags: [
-    { name: "all", help: "Run every instance, for node_exporter's textfile collector." },
+    { name: "all", help: "Run every instance, for node_exporter's textfile collector; adds how each collection went." },
     configFlag,
     ...overrideFlags,
   ],
@@ -35,6 +37,8 @@ export const command: Command = {
       if ("problems" in prepared) return reportProblems(prepared.problems);
       const status = await collectOnce(host, prepared.plan);
       print(new TextDecoder().decode(snapshots.page(undefined)));
+      // A textfile in which an instance's series are merely missing would alarm nobody.
+      if (name === undefined) print(ownText(lastCollections(host.instances.map(ownInstance))));
       return status;
     });
   },

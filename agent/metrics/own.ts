@@ -33,30 +33,22 @@ export const failureReasons = ["spawn", "exit", "timeout", "parse", "oversize", 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [Labels, number];
 
-/** Name, type, help and samples of each of the agent's families. */
-export function ownFamilies(
-  facts: OwnFacts,
-): [name: string, type: "gauge" | "counter", help: string, samples: Sample[]][] {
-  const { version, revision, bunVersion, instances } = facts;
-  const each = (value: (instance: OwnInstance) => number | undefined): Sample[] =>
+/** Name, type, help and samples of a family. */
+export type OwnFamily = [name: string, type: "gauge" | "counter", help: string, samples: Sample[]];
+
+/** What each instance has a value for. */
+const samplesOf =
+  (instances: readonly OwnInstance[]) =>
+  (value: (instance: OwnInstance) => number | undefined): Sample[] =>
     instances.flatMap((instance) => {
       const found = value(instance);
       return found === undefined ? [] : [[{ name: instance.name }, found] as const];
     });
-  const collecting = instances.filter(({ collects }) => collects);
+
+/** How the last collection of each instance went. */
+export function lastCollections(instances: readonly OwnInstance[]): OwnFamily[] {
+  const each = samplesOf(instances);
   return [
-    [
-      "holdfast_build_info",
-      "gauge",
-      "The executable that is running.",
-      [[{ version, revision, bun_version: bunVersion }, 1]],
-    ],
-    [
-      "holdfast_plugin_info",
-      "gauge",
-      "The plugin of each instance and where it comes from.",
-      instances.map(({ name, plugin, version = "", source }) => [{ name, plugin, version, source }, 1]),
-    ],
     [
       "holdfast_collect_success",
       "gauge",
@@ -75,6 +67,28 @@ export function ownFamilies(
       "When the instance's last successful collection ended.",
       each(({ lastSuccessAt }) => lastSuccessAt && lastSuccessAt / 1000),
     ],
+  ];
+}
+
+/** Each of the agent's families. */
+export function ownFamilies(facts: OwnFacts): OwnFamily[] {
+  const { version, revision, bunVersion, instances } = facts;
+  const each = samplesOf(instances);
+  const collecting = instances.filter(({ collects }) => collects);
+  return [
+    [
+      "holdfast_build_info",
+      "gauge",
+      "The executable that is running.",
+      [[{ version, revision, bun_version: bunVersion }, 1]],
+    ],
+    [
+      "holdfast_plugin_info",
+      "gauge",
+      "The plugin of each instance and where it comes from.",
+      instances.map(({ name, plugin, version = "", source }) => [{ name, plugin, version, source }, 1]),
+    ],
+    ...lastCollections(instances),
     [
       "holdfast_collects_total",
       "counter",
@@ -114,7 +128,7 @@ export function ownFamilies(
 }
 
 /** The text of families given as rows. */
-export function ownText(families: ReturnType<typeof ownFamilies>): string {
+export function ownText(families: readonly OwnFamily[]): string {
   return families
     .filter(([, , , samples]) => samples.length > 0)
     .map(([name, type, help, samples]) => {

@@ -1,15 +1,13 @@
 /** `process_*` of the agent, by the names that Prometheus' client libraries share. Source: /proc (Linux). */
 import { readdirSync, readFileSync } from "node:fs";
-import type { ownFamilies } from "./own.ts";
-
-type Rows = ReturnType<typeof ownFamilies>;
+import type { OwnFamily } from "./own.ts";
 
 const startedAt = Date.now() / 1000 - process.uptime();
 
 /** What cannot be read is left out. */
-export function processFamilies(): Rows {
+export function processFamilies(): OwnFamily[] {
   const { user, system } = process.cpuUsage();
-  const rows: Rows = [
+  const rows: OwnFamily[] = [
     gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", startedAt),
     [
       "process_cpu_seconds_total",
@@ -31,4 +29,4 @@ export function processFamilies(): Rows {
   return rows;
 }
 
-const gauge = (name: string, help: string, value: number): Rows[number] => [name, "gauge", help, [[{}, value]]];
+const gauge = (name: string, help: string, value: number): OwnFamily => [name, "gauge", help, [[{}, value]]];

@@ -199,6 +199,8 @@ test("collect prints metrics alone on stdout, whatever a plugin prints", async (
   expect(all.stdout).toContain("noisy_value");
   expect(all.stdout).toContain("tick_value");
   expect(all.stderr).toContain("Cannot collect bad: timeout");
+  expect(all.stdout).toContain('holdfast_collect_success{name="noisy"} 1\n');
+  expect(all.stdout).toContain('holdfast_collect_success{name="bad"} 0\n');
   const none = await runOnce(["collect", "noisi", "-c", "holdfast.yml"], { cwd: folder.path });
   expect(none.status).toBe(2);
   expect(none.stderr).toContain('did you mean "noisy"?');
