@@ -47,7 +47,7 @@ async function answer(c: Context, metrics: MetricsSource, filter: ReadonlySet<st
     Vary: "Accept-Encoding",
   });
   if (gzip) headers.set("Content-Encoding", "gzip");
-  return new Response(bytes as Uint8Array<ArrayBuffer>, { headers });
+  return new Response(blobOf(bytes), { headers });
 }
 
 class Gate {
@@ -71,4 +71,16 @@ class Gate {
       this.#inside--;
     }
   }
+}
+
+const blobs = new WeakMap<Uint8Array, Blob>();
+
+/** A page as a blob, made once: of bytes, Bun makes a copy for each response. */
+function blobOf(bytes: Uint8Array): Blob {
+  let blob = blobs.get(bytes);
+  if (!blob) {
+    blob = new Blob([bytes as Uint8Array<ArrayBuffer>]);
+    blobs.set(bytes, blob);
+  }
+  return blob;
 }
