@@ -1,10 +1,10 @@
 /** An executable that stands in for wal-g: it replays documents and misbehaves on demand. */
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const executable = new URL("walg-stand-in.sh", import.meta.url).pathname;
+const script = new URL("walg-stand-in.sh", import.meta.url).pathname;
 
 export type StandInCommand =
   | "backup-list"
@@ -37,6 +37,8 @@ export class StandIn {
   /** A stand-in that knows F1: the storage of the specification's examples. */
   static async create(): Promise<StandIn> {
     const standIn = new StandIn(await mkdtemp(join(tmpdir(), "walg-")));
+    // A copy: the users as which it is run may not be allowed to enter the folder of this repository.
+    await copyFile(script, standIn.executable);
     await standIn.reply("backup-list", { stdout: await fixture("f1/backup-list.json") });
     await standIn.reply("wal-show", { stdout: await fixture("f1/wal-show.json") });
     await standIn.reply("wal-verify-integrity-timeline", { stdout: await fixture("f1/wal-verify.json") });
@@ -44,11 +46,15 @@ export class StandIn {
     return standIn;
   }
 
+  get executable(): string {
+    return join(this.folder, "wal-g");
+  }
+
   /** The plugin's configuration that uses it. */
   config(more: Record<string, unknown> = {}): Record<string, unknown> {
     const { environment = {}, ...rest } = more as { environment?: Record<string, string> };
     return {
-      path: executable,
+      path: this.executable,
       postgres: false,
       wal_times: { enabled: false },
       ...rest,
