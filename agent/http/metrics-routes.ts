@@ -5,10 +5,10 @@ import type { HttpEnv } from "./connection.ts";
 import { readFilter } from "./metrics-filter.ts";
 import { line, methodNotAllowed } from "./plain-text.ts";
 
-/** Where the pages come from. Without a filter a page holds every instance and the agent's own metrics. */
+/** Where the pages come from: blobs, for of bytes Bun makes a copy for each response. Without a filter a page holds every instance and the agent's own metrics. */
 export interface MetricsSource {
-  page(filter?: ReadonlySet<string>): Uint8Array | Promise<Uint8Array>;
-  gzipPage(filter?: ReadonlySet<string>): Promise<Uint8Array>;
+  page(filter?: ReadonlySet<string>): Blob | Promise<Blob>;
+  gzipPage(filter?: ReadonlySet<string>): Promise<Blob>;
   /** The instances that a filter may name. */
   names(): readonly string[];
 }
@@ -38,16 +38,16 @@ export function instanceMetricsRoutes(name: string, metrics: MetricsSource, maxR
 
 async function answer(c: Context, metrics: MetricsSource, filter: ReadonlySet<string> | undefined): Promise<Response> {
   const gzip = prefersGzip(c.req.header("accept-encoding"));
-  const bytes = gzip ? await metrics.gzipPage(filter) : await metrics.page(filter);
+  const page = gzip ? await metrics.gzipPage(filter) : await metrics.page(filter);
   const headers = new Headers({
     "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
     // Written out: an answer to HEAD has no body to count.
-    "Content-Length": String(bytes.byteLength),
+    "Content-Length": String(page.size),
     "X-Content-Type-Options": "nosniff",
     Vary: "Accept-Encoding",
   });
   if (gzip) headers.set("Content-Encoding", "gzip");
-  return new Response(blobOf(bytes), { headers });
+  return new Response(page, { headers });
 }
 
 class Gate {
@@ -71,16 +71,4 @@ class Gate {
       this.#inside--;
     }
   }
-}
-
-const blobs = new WeakMap<Uint8Array, Blob>();
-
-/** A page as a blob, made once: of bytes, Bun makes a copy for each response. */
-function blobOf(bytes: Uint8Array): Blob {
-  let blob = blobs.get(bytes);
-  if (!blob) {
-    blob = new Blob([bytes as Uint8Array<ArrayBuffer>]);
-    blobs.set(bytes, blob);
-  }
-  return blob;
 }

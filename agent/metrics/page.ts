@@ -31,32 +31,35 @@ class Part {
   }
 }
 
+/** No page is in shared memory, which the types would allow. */
+const bytesOf = (bytes: Uint8Array) => bytes as Uint8Array<ArrayBuffer>;
+
 /** A page as it was at one moment. */
 class Whole {
   readonly madeAt = performance.now();
   readonly #part: Part;
   readonly #own: Uint8Array;
-  #plain: Uint8Array | undefined;
-  #gzip: Promise<Uint8Array> | undefined;
+  #plain: Blob | undefined;
+  #gzip: Promise<Blob> | undefined;
 
   constructor(part: Part, own: string) {
     this.#part = part;
     this.#own = Buffer.from(own);
   }
-  plain(): Uint8Array {
-    this.#plain ??= Buffer.concat([this.#part.plain, this.#own]);
+  plain(): Blob {
+    this.#plain ??= new Blob([bytesOf(this.#part.plain), bytesOf(this.#own)]);
     return this.#plain;
   }
-  gzip(): Promise<Uint8Array> {
+  gzip(): Promise<Blob> {
     this.#gzip ??= this.#makeGzip();
     return this.#gzip;
   }
-  async #makeGzip(): Promise<Uint8Array> {
+  async #makeGzip(): Promise<Blob> {
     const { bytes, crc } = await this.#part.compressed();
     const trailer = Buffer.alloc(8);
     trailer.writeUInt32LE(crc32(this.#own, crc), 0);
     trailer.writeUInt32LE((this.#part.plain.byteLength + this.#own.byteLength) % 2 ** 32, 4);
-    return Buffer.concat([gzipHead, bytes, deflateRawSync(this.#own), trailer]);
+    return new Blob([gzipHead, bytes, deflateRawSync(this.#own), trailer].map(bytesOf));
   }
 }
 
@@ -83,11 +86,11 @@ export class MetricsPage {
     for (const part of this.#parts.values()) part.whole = undefined;
   }
 
-  plain(instances?: ReadonlySet<string>): Uint8Array {
+  plain(instances?: ReadonlySet<string>): Blob {
     return this.#whole(instances).plain();
   }
   /** The page as one gzip member. */
-  gzip(instances?: ReadonlySet<string>): Promise<Uint8Array> {
+  gzip(instances?: ReadonlySet<string>): Promise<Blob> {
     return this.#whole(instances).gzip();
   }
 

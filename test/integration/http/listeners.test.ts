@@ -145,7 +145,7 @@ test("more scrapes at once than allowed are 503", async () => {
   const page = async () => {
     waiting++;
     await release.promise;
-    return new TextEncoder().encode("up 1\n");
+    return new Blob(["up 1\n"]);
   };
   const metrics = { page, gzipPage: page, names: () => [] };
   const { url } = scene.agent({ metrics, maxRequests: () => 2 });

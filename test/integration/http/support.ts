@@ -55,8 +55,8 @@ export class Scene implements AsyncDisposable {
       status: () => status,
       isReady: () => true,
       metrics: {
-        page: (filter) => new TextEncoder().encode(pageOf(filter)),
-        gzipPage: async (filter) => Bun.gzipSync(pageOf(filter)),
+        page: (filter) => new Blob([pageOf(filter)]),
+        gzipPage: async (filter) => new Blob([Bun.gzipSync(pageOf(filter))]),
         names: () => ["walg", "archive"],
       },
       socketOf: (name) => (name === "walg" ? this.path("worker.sock") : undefined),
