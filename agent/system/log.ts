@@ -104,8 +104,3 @@ export function createLog(bindings: LogFields = {}, secrets: readonly string[] =
 export function configureLog(settings: LogSettings): void {
   agentSink.configure(settings);
 }
-
-/** Whether a line of this level would be written now. */
-export function isLogged(level: LogLevel): boolean {
-  return agentSink.enabled(level);
-}
