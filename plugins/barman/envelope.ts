@@ -44,10 +44,13 @@ export function parseEnvelope(stdout: string, command: string): Envelope {
   for (const [key, value] of Object.entries(object)) {
     const level = messageKeys.get(key);
     if (level === undefined) data.set(key, value);
-    else messages[level] = (Array.isArray(value) ? value : [value]).map(String);
+    else messages[level] = (Array.isArray(value) ? value : [value]).map(messageText);
   }
   return { data, messages };
 }
+
+/** Barman's messages are texts; for anything else, its JSON. */
+const messageText = (message: unknown): string => (typeof message === "string" ? message : JSON.stringify(message));
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
