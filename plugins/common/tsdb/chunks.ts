@@ -36,11 +36,14 @@ export class ChunkSegment {
   check(offset: number): number | undefined | Promise<number | undefined> {
     const glance = this.#window.at(offset, glanceBytes);
     // No promise for each of millions of chunks.
-    return glance instanceof Promise ? glance.then((bytes) => this.#checkIn(bytes, offset)) : this.#checkIn(glance, offset);
+    return glance instanceof Promise
+      ? glance.then((bytes) => this.#checkIn(bytes, offset))
+      : this.#checkIn(glance, offset);
   }
 
   #checkIn(glance: Buffer, offset: number): number | undefined | Promise<number | undefined> {
-    if (offset < headBytes || glance.length === 0) throw new Damage("chunk", `none at ${offset}: the segment ends before`);
+    if (offset < headBytes || glance.length === 0)
+      throw new Damage("chunk", `none at ${offset}: the segment ends before`);
     const cursor = new Cursor(glance);
     let length: number;
     try {

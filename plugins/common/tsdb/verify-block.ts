@@ -51,7 +51,8 @@ function compare({ stats }: BlockMeta, counts: Counts, tell: Tell): void {
     ["samples", stats.numSamples, counts.samples],
   ] as const;
   for (const [what, said, found] of pairs) {
-    if (found !== undefined && said !== found) tell("meta.json", `number of ${what}`, `${said}, the block has ${found}`);
+    if (found !== undefined && said !== found)
+      tell("meta.json", `number of ${what}`, `${said}, the block has ${found}`);
   }
 }
 

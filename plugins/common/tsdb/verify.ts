@@ -1,6 +1,7 @@
 /** Whether a snapshot can be restored: the structure and every checksum of its blocks, and their counts. */
-import { isUlid } from "./ulid.ts";
+
 import type { SnapshotFiles } from "./block-files.ts";
+import { isUlid } from "./ulid.ts";
 import { type BlockReport, verifyBlock } from "./verify-block.ts";
 
 /** One thing that is wrong. `file` is the path below the snapshot. */
@@ -26,7 +27,8 @@ export async function verifySnapshot(snapshot: SnapshotFiles, signal?: AbortSign
   const problems: Problem[] = [];
   const blocks: BlockReport[] = [];
   const names = new Set([...snapshot.folders, ...snapshot.files.keys()].map((path) => path.split("/")[0] ?? path));
-  for (const path of snapshot.others) problems.push({ file: path, check: "kind", found: "neither a file nor a folder" });
+  for (const path of snapshot.others)
+    problems.push({ file: path, check: "kind", found: "neither a file nor a folder" });
   for (const name of [...names].sort()) {
     signal?.throwIfAborted();
     if (!isUlid(name)) {
@@ -52,7 +54,9 @@ function warningsOf(blocks: readonly BlockReport[]): string[] {
   const warnings: string[] = [];
   for (const { ulid, minTime, maxTime } of inOrder) {
     if (minTime < reachedMs) {
-      warnings.push(`blocks ${reachedBy} and ${ulid} overlap: Prometheus before 2.39 merges them only with --storage.tsdb.allow-overlapping-blocks`);
+      warnings.push(
+        `blocks ${reachedBy} and ${ulid} overlap: Prometheus before 2.39 merges them only with --storage.tsdb.allow-overlapping-blocks`,
+      );
     }
     if (maxTime > reachedMs) [reachedMs, reachedBy] = [maxTime, ulid];
   }

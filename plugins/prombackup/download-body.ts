@@ -1,0 +1,105 @@
+/** The body of a download: an archive on its way, its digest, and the truth about how it ended. */
+import { EntryError, reasonOf } from "./snapshot-entries.ts";
+
+export interface BodyEnd {
+  /** All was read and right. Called before the last bytes leave: whoever has them all can ask for the outcome. */
+  succeeded(sha256Hex: string): void;
+  failed(errorText: string): void;
+  /** The client went away, or took nothing for too long. */
+  aborted(errorText: string): void;
+  /** That many more bytes were handed on. */
+  sent(bytes: number): void;
+}
+
+export interface BodyOptions {
+  /** What kept entries out of the archive: the body then ends broken, for it is not whole. */
+  readonly problems: readonly string[];
+  /** Time without a byte taken, after which the client is given up. */
+  readonly stallMs: number;
+  /** Aborted when the instance stops. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A stream that breaks, instead of ending, when the archive is not whole. The last chunk is held back until that is known. */
+export function downloadBody(
+  archive: AsyncGenerator<Uint8Array>,
+  end: BodyEnd,
+  { problems, stallMs, signal }: BodyOptions,
+): ReadableStream<Uint8Array> {
+  const hash = new Bun.CryptoHasher("sha256");
+  let held: Uint8Array | undefined;
+  let timer: Timer | undefined;
+  let isOver = false;
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+
+  const close = (): void => {
+    isOver = true;
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onStop);
+    // Lets go of the file that is open.
+    void archive.return(undefined).catch(() => {});
+  };
+  const giveUp = (reason: string): void => {
+    if (isOver) return;
+    end.aborted(reason);
+    close();
+    controller?.error(broken(reason));
+  };
+  const onStop = () => giveUp("the server was stopped");
+
+  /** The next chunk that is not the last; undefined at the end. */
+  const advance = async (): Promise<Uint8Array | undefined> => {
+    for (;;) {
+      const { done, value } = await archive.next();
+      if (done) return undefined;
+      if (value.length === 0) continue;
+      hash.update(value);
+      const before = held;
+      held = value;
+      if (before) return before;
+    }
+  };
+
+  return new ReadableStream<Uint8Array>(
+    {
+      start(given) {
+        controller = given;
+        if (signal?.aborted) onStop();
+        else signal?.addEventListener("abort", onStop, { once: true });
+      },
+      async pull(given) {
+        clearTimeout(timer);
+        try {
+          const chunk = await advance();
+          if (isOver) return;
+          if (chunk) {
+            given.enqueue(chunk);
+            end.sent(chunk.length);
+            timer = setTimeout(() => giveUp(`the client took nothing for ${stallMs / 1000} s`), stallMs);
+            return;
+          }
+          if (problems.length > 0) throw new EntryError(problems.join("; "));
+          end.succeeded(hash.digest("hex"));
+          end.sent(held?.length ?? 0);
+          if (held) given.enqueue(held);
+          close();
+          given.close();
+        } catch (error) {
+          if (isOver) return;
+          const found = error instanceof EntryError ? error.message : reasonOf(error);
+          end.failed([...new Set([...problems, ...found.split("; ")])].join("; "));
+          close();
+          given.error(broken(found));
+        }
+      },
+      cancel() {
+        if (isOver) return;
+        end.aborted("the client went away");
+        close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+const broken = (reason: string) => new DOMException(reason, "AbortError");
