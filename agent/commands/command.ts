@@ -24,6 +24,8 @@ export interface Command {
   /** What stands behind the flags, e.g. `NAME [DIR]`; how many there may be. */
   readonly operands?: { readonly usage: string; readonly least: number; readonly most: number };
   readonly flags: readonly Flag[];
+  /** Takes its flags as Go programs do too: after one dash, and a switch with `=true` or `=false`. */
+  readonly goStyle?: boolean;
   /** More text for `--help`. */
   readonly details?: string;
   /** @returns The exit status: 0, 1 for work that failed, 2 for a wrong command line or configuration. */
@@ -68,7 +70,14 @@ export function parseCommandLine(command: Command, args: readonly string[]): { f
   }
   const values = new Map<string, readonly string[] | true>();
   const operands: string[] = [];
-  const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
+  const given = command.goStyle ? args.map((arg) => fromGoStyle(arg, known)) : [...args];
+  const { tokens } = parseArgs({
+    args: given.filter((arg) => arg !== undefined),
+    options,
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
   for (const token of tokens) {
     if (token.kind === "positional") operands.push(token.value);
     if (token.kind !== "option") continue;
@@ -88,6 +97,16 @@ export function parseCommandLine(command: Command, args: readonly string[]): { f
     throw new UsageError(`Expected: holdfast ${command.name} ${usage}`.trimEnd());
   }
   return { flags: new FlagValues(values), operands };
+}
+
+/** `-output=F` is `--output=F`, `-skip_head=true` is `--skip_head`, and `-skip_head=false` is nothing. */
+function fromGoStyle(arg: string, known: readonly Flag[]): string | undefined {
+  const [, name = "", value] = /^--?([A-Za-z][\w.-]+)(?:=(.*))?$/s.exec(arg) ?? [];
+  const flag = known.find((one) => one.name === name);
+  if (!flag) return arg;
+  if (flag.value !== undefined || value === undefined) return value === undefined ? `--${name}` : `--${name}=${value}`;
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(value)) return `--${name}`;
+  return /^(?:0|f|F|false|FALSE|False)$/.test(value) ? undefined : arg;
 }
 
 const earlier = (value: readonly string[] | true | undefined) => (value === undefined || value === true ? [] : value);

@@ -9,6 +9,11 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   "plugin list": () => import("./plugin-list.ts"),
   "plugin new": () => import("./plugin-new.ts"),
   "plugin test": () => import("./plugin-test.ts"),
+  "snapshot create": () => import("./snapshot-create.ts"),
+  "snapshot list": () => import("./snapshot-list.ts"),
+  "snapshot verify": () => import("./snapshot-verify.ts"),
+  "snapshot prune": () => import("./snapshot-prune.ts"),
+  "snapshot restore": () => import("./snapshot-restore.ts"),
   version: () => import("./version.ts"),
 };
 
@@ -20,6 +25,11 @@ const summaries: Readonly<Record<string, string>> = {
   "plugin list": "List the plugins that a configuration can use",
   "plugin new": "Write a new plugin with its test",
   "plugin test": "Run the tests of a plugin",
+  "snapshot create": "Take a Prometheus snapshot and download it, verified",
+  "snapshot list": "List the snapshots of a server",
+  "snapshot verify": "Check every checksum of a snapshot: an archive, a folder, or one of a server",
+  "snapshot prune": "Remove old snapshots of a server",
+  "snapshot restore": "Restore a snapshot into an empty Prometheus data folder",
   version: "Print the version",
 };
 

@@ -24,7 +24,9 @@ interface Recorded {
 }
 
 async function recordedExchange(title: string): Promise<Recorded> {
-  const { exchanges } = (await Bun.file(new URL("prombackup-wire.json", recordings)).json()) as { exchanges: Recorded[] };
+  const { exchanges } = (await Bun.file(new URL("prombackup-wire.json", recordings)).json()) as {
+    exchanges: Recorded[];
+  };
   const found = exchanges.find((one) => one.title === title);
   if (!found) throw new Error(`No recording ${title}`);
   return found;

@@ -5,6 +5,7 @@ import type { SnapshotFiles } from "../tsdb/block-files.ts";
 import { isUlid } from "../tsdb/ulid.ts";
 import { membersOf, TarFile } from "./open-archive.ts";
 import { ArchiveError, type TarMember } from "./tar-read.ts";
+import { writeAll } from "./write-all.ts";
 
 /** The path below the snapshot: without its name, where the archive has that first. Empty for the snapshot itself. */
 function belowSnapshot(path: string): string {
@@ -84,7 +85,7 @@ export async function unpackSnapshot(archive: string, folder: string, options: U
     await using file = await open(target, "wx", 0o644);
     for await (const chunk of member.content()) {
       signal?.throwIfAborted();
-      await file.writeFile(chunk);
+      await writeAll(file, chunk);
       wrote?.(chunk.length);
     }
     await file.sync();

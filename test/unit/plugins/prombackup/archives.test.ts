@@ -132,7 +132,7 @@ test("an empty snapshot is a tar of one folder", async () => {
 
 test("paths and sizes that do not fit get PAX records, which tar understands", async () => {
   const long = `${"d".repeat(120)}/${"f".repeat(120)}`;
-  const { folder, list } = await snapshotOf({ [long]: "long", "ümlaut": "plain" });
+  const { folder, list } = await snapshotOf({ [long]: "long", ümlaut: "plain" });
   await using _ = folder;
   await writeFile(join(folder.path, "a-b", "old"), "old");
   touch(join(folder.path, "a-b", "old"), -5);
