@@ -88,6 +88,8 @@ export function parseGoDuration(text: string): number | undefined {
 
 /** What `time.ParseDuration` says of a text that {@link parseGoDuration} refuses. */
 export function durationError(text: string): string {
+  const isTooLong = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|[smhdw]))+$/.test(text);
+  if (isTooLong) return `time: invalid duration ${goQuote(text)}`;
   const unknown = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|[smhdw]))*(?:\d+\.?\d*|\.\d+)([^\d.]+)/.exec(
     text,
   )?.[1];

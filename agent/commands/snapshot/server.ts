@@ -123,7 +123,7 @@ export class SnapshotServer {
         ...(signal ? { signal } : {}),
       } as BunFetchRequestInit);
     } catch (cause) {
-      throw new ServerError(`request failed: ${method} ${url.href}: ${reasonOf(cause)}`, undefined, cause);
+      throw new ServerError(`request failed: ${method} ${url.href}: ${reasonOf(cause)}`);
     }
     if (wanted.includes(response.status)) return response;
     const body = (await readText(response, mostErrorBytes, "cut")).trim();
