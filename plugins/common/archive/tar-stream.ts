@@ -36,6 +36,8 @@ export async function* tarStream<Entry extends ArchiveEntry>(
       yield new Uint8Array(0);
     }
     yield* chunk.add(placed.start, placed.header);
+    // The first header leaves at once: what fails later, fails in an archive that has begun.
+    if (placed.start <= from) yield* chunk.flush();
     if (placed.entry.kind === "file") yield* addContent(chunk, placed, open);
   }
   yield* chunk.addZeros(layout.sizeBytes);
