@@ -9,6 +9,7 @@ import { type SnapshotReport, verifySnapshot } from "../../plugins/common/tsdb/v
 import { parseDuration } from "../sdk/index.ts";
 import { endOnStop } from "../system/signals.ts";
 import { type Command, type FlagValues, UsageError } from "./command.ts";
+import { copyBackup } from "./snapshot/backup-files.ts";
 import { claimDataFolder } from "./snapshot/data-folder.ts";
 import { reportText } from "./snapshot/inspect.ts";
 import { Progress } from "./snapshot/progress.ts";
@@ -17,7 +18,7 @@ export const command: Command = {
   name: "snapshot restore",
   summary: "Unpacks a snapshot into an empty Prometheus data folder, once everything in it has been verified.",
   goStyle: true,
-  operands: { usage: "ARCHIVE|FOLDER DIR", least: 2, most: 2 },
+  operands: { usage: "ARCHIVE|FOLDER|MANIFEST DIR", least: 2, most: 2 },
   flags: [
     { name: "blocks", value: "ULID,…", help: "Restore these blocks only." },
     {
@@ -105,6 +106,7 @@ async function fill(source: string, staging: string, { blocks }: Wanted, progres
     });
   });
   try {
+    if (source.endsWith(".json")) return await copyBackup(source, staging, wants, (bytes) => progress.add(bytes));
     if (!found.isDirectory())
       return await unpackSnapshot(source, staging, { wants, wrote: (bytes) => progress.add(bytes) });
     const names = (await readdir(source, { withFileTypes: true })).filter(

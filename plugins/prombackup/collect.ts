@@ -1,9 +1,14 @@
 /** The metrics that are looked up when a collection runs: the folder, and Prometheus. */
 import type { CollectContext } from "holdfast";
+import type { Backups } from "./backups.ts";
 import type { Server } from "./server.ts";
-import type { Moment } from "./state.ts";
+import { type Moment, messageOf } from "./state.ts";
 
-export function collector(server: Server, version: string): (context: CollectContext) => Promise<void> {
+export function collector(
+  server: Server,
+  backups: Backups | undefined,
+  version: string,
+): (context: CollectContext) => Promise<void> {
   const { series, state, log } = server.deps;
   let wasUp = true;
   return async ({ signal }) => {
@@ -14,6 +19,11 @@ export function collector(server: Server, version: string): (context: CollectCon
       return undefined;
     });
     wasUp = flags !== undefined;
+    const stored = await backups?.content().catch((error: unknown) => {
+      log.warn("Cannot read the target", { target: backups.kind, error: messageOf(error) });
+      return undefined;
+    });
+    if (stored) server.verifiedElsewhere = () => stored.backups.some(({ verified }) => verified);
     server.verifications.keepOnly(snapshots.map(({ name }) => name));
 
     const seconds = (moment: Moment) => {
@@ -36,6 +46,13 @@ export function collector(server: Server, version: string): (context: CollectCon
     series.set("prombackup_server_downloads_tracked", tracked);
     series.set("prombackup_server_download_tracked_count", tracked);
     series.set("prombackup_server_verification_last_success_timestamp_seconds", seconds("verificationSuccess"));
+    if (backups) {
+      const target = { target: backups.kind };
+      series.set("prombackup_server_upload_last_success_timestamp_seconds", seconds("uploadSuccess"), target);
+      series.set("prombackup_server_upload_last_attempt_timestamp_seconds", seconds("uploadAttempt"), target);
+      series.set("prombackup_server_target_backups", stored?.backups.length, target);
+      series.set("prombackup_server_target_bytes", stored?.sizeBytes, target);
+    }
     series.set("prombackup_server_prometheus_up", flags ? 1 : 0);
     series.set("prombackup_server_prometheus_admin_api_enabled", flags && (flags.adminApiEnabled ? 1 : 0));
     series.set("prombackup_server_build_info", 1, { version });

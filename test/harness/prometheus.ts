@@ -18,8 +18,10 @@ export interface Target {
 
 export interface PrometheusServer extends AsyncDisposable {
   readonly url: string;
-  /** The samples of an instant query now. */
-  query(expression: string): Promise<Sample[]>;
+  /** Where it keeps its blocks. */
+  readonly dataFolder: string;
+  /** The samples of an instant query now, or at a moment (Unix seconds). */
+  query(expression: string, time?: number): Promise<Sample[]>;
   targets(): Promise<Target[]>;
   log(): string;
   stop(): Promise<void>;
@@ -32,11 +34,15 @@ export interface PrometheusOptions {
   readonly scrapeInterval?: string;
   /** More lines below the job, indented by four spaces. */
   readonly jobSettings?: string;
+  /** More flags. */
+  readonly flags?: readonly string[];
+  /** A folder with blocks in it. Default: an empty one that vanishes. */
+  readonly dataFolder?: string;
 }
 
 /** Starts a Prometheus that scrapes `targets`. */
 export async function startPrometheus(options: PrometheusOptions): Promise<PrometheusServer> {
-  const { targets, scrapeInterval = "1s", jobSettings = "" } = options;
+  const { targets, scrapeInterval = "1s", jobSettings = "", flags = [] } = options;
   await using cleanup = new AsyncDisposableStack();
   const folder = cleanup.use(await createFolder("holdfast-prometheus"));
   const port = await freePort();
@@ -51,11 +57,13 @@ ${jobSettings}
 `,
   );
   const url = `http://127.0.0.1:${port}`;
+  const dataFolder = options.dataFolder ?? join(folder.path, "data");
   const command = [
     "prometheus",
     `--config.file=${configFile}`,
-    `--storage.tsdb.path=${join(folder.path, "data")}`,
+    ...(flags.includes("--enable-feature=agent") ? [] : [`--storage.tsdb.path=${dataFolder}`]),
     `--web.listen-address=127.0.0.1:${port}`,
+    ...flags,
   ];
   const logFile = join(folder.path, "prometheus.log");
   const server = cleanup.use(new ServerProcess({ command, user: "root", logFile, cwd: folder.path }));
@@ -70,8 +78,10 @@ ${jobSettings}
   const owned = cleanup.move();
   return {
     url,
-    async query(expression) {
-      const path = `query?query=${encodeURIComponent(expression)}`;
+    dataFolder,
+    async query(expression, time) {
+      const at = time === undefined ? "" : `&time=${time}`;
+      const path = `query?query=${encodeURIComponent(expression)}${at}`;
       const { result } = await api<{ result: { metric: Record<string, string>; value: [number, string] }[] }>(path);
       return result.map(({ metric, value: [, value] }) => ({ metric, value: Number(value) }));
     },
