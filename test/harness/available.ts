@@ -20,6 +20,7 @@ const tools = {
   barman: () => existsSync("/usr/bin/barman"),
   prometheus: () => isInPath("prometheus"),
   promtool: () => isInPath("promtool"),
+  chromium: () => isInPath("chromium"),
   openssl: () => isInPath("openssl"),
   "systemd-analyze": () => isInPath("systemd-analyze"),
   "wal-g": () => isInPath("wal-g"),
