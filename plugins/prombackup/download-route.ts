@@ -7,6 +7,7 @@ import { type ByteRange, parseRange } from "./byte-range.ts";
 import { downloadBody } from "./download-body.ts";
 import { archiveStream, type FormatName, formatProblem, formats, isFormat, tarLayout } from "./formats.ts";
 import { goQuote } from "./go-text.ts";
+import { knownTarDigest, rememberTarDigest } from "./manifest-route.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Server } from "./server.ts";
 import { listSnapshot, reasonOf, type SnapshotListing, stateOf } from "./snapshot-entries.ts";
@@ -72,7 +73,8 @@ function answer(server: Server, request: Request, { name, format }: Wanted, list
   });
   const isTar = format === "tar";
   const sizeBytes = isTar ? tarLayout(entries).sizeBytes : undefined;
-  const etag = `"${stateOf(entries)}"`;
+  const state = stateOf(entries);
+  const etag = `"${state}"`;
   let range: ByteRange | undefined;
   if (sizeBytes !== undefined) {
     headers.set("ETag", etag);
@@ -98,11 +100,22 @@ function answer(server: Server, request: Request, { name, format }: Wanted, list
   headers.set("X-Prombackup-Download-Id", running.id);
   const moment = Math.floor((snapshotTime(name) ?? 0) / 1000);
   const archive = archiveStream({ name, format, entries, moment, from: range?.from, to: range?.to });
-  const body = downloadBody(archive, watcher(server, running, format), {
-    problems,
-    stallMs: server.deps.settings.stall_timeout * 1000,
-    signal: server.deps.signal,
-  });
+  const isWholeTar = isTar && range === undefined && problems.length === 0;
+  const watched = watcher(server, running, format);
+  const succeeded = (sha256Hex: string) => {
+    if (isWholeTar) rememberTarDigest(state, sha256Hex);
+    watched.succeeded(sha256Hex);
+  };
+  const body = downloadBody(
+    archive,
+    { ...watched, succeeded },
+    {
+      problems,
+      knownSha256Hex: isWholeTar ? knownTarDigest(state) : undefined,
+      stallMs: server.deps.settings.stall_timeout * 1000,
+      signal: server.deps.signal,
+    },
+  );
   return new Response(body, { status: range ? 206 : 200, headers });
 }
 

@@ -56,11 +56,14 @@ export function tarLayout(entries: readonly SnapshotEntry[]): TarLayout<Snapshot
 export function archiveStream(request: ArchiveRequest): AsyncGenerator<Uint8Array> {
   const { name, format, entries, moment, from, to } = request;
   const open = openContent;
-  const tar = () => tarStream(layOut(entries), { open, markFilesAbove: flushBeforeBytes });
+  // What reads these is done with a chunk when it asks for the next but one.
+  const buffers = 4;
+  const tar = () => tarStream(layOut(entries), { open, buffers, markFilesAbove: flushBeforeBytes });
   switch (format) {
     case "tar":
       return tarStream(layOut(entries), {
         open,
+        buffers,
         ...(from === undefined ? {} : { from }),
         ...(to === undefined ? {} : { to }),
       });

@@ -61,7 +61,17 @@ export async function manifestOf(server: Server, name: string): Promise<Response
   return json({ name, blocks, files });
 }
 
+/** Digests of whole tars, by the state of their files. */
 const tarDigests = new Map<string, string>();
+const mostTarDigests = 100;
+
+/** Undefined where nobody has read the whole tar of this state yet. A disk that rots since is noticed by who compares. */
+export const knownTarDigest = (state: string): string | undefined => tarDigests.get(state);
+
+export function rememberTarDigest(state: string, sha256Hex: string): void {
+  if (tarDigests.size >= mostTarDigests) tarDigests.clear();
+  tarDigests.set(state, sha256Hex);
+}
 
 /** The digest of the tar of a snapshot: for a client that has it in pieces. */
 export async function digestOf(server: Server, name: string): Promise<Response> {
@@ -80,8 +90,7 @@ export async function digestOf(server: Server, name: string): Promise<Response> 
       return textError(500, error instanceof Error ? error.message : String(error));
     }
     digest = hash.digest("hex");
-    if (tarDigests.size > 100) tarDigests.clear();
-    tarDigests.set(state, digest);
+    rememberTarDigest(state, digest);
   }
   return json({ name, etag: `"${state}"`, size_bytes: tarLayout(entries).sizeBytes, sha256_hex: digest });
 }

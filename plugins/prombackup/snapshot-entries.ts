@@ -1,5 +1,5 @@
 /** The content of one snapshot folder, in the order of the original's archives, and what tells one state of it from another. */
-import { type BigIntStats, constants } from "node:fs";
+import { type BigIntStats, constants, readSync } from "node:fs";
 import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArchiveEntry, roundedSeconds } from "../common/archive/entry.ts";
@@ -122,19 +122,25 @@ export async function openContent(entry: SnapshotEntry): Promise<Content> {
     throw error;
   }
   return {
-    async fill(buffer, position) {
+    // Not async: for each chunk that costs three times what the reading does, and the kernel reads ahead.
+    fill(buffer, position) {
       for (let done = 0; done < buffer.length; ) {
-        const read = await handle.read(buffer, done, buffer.length - done, position + done).catch((error: unknown) => {
-          throw new EntryError(`read ${path}: ${reasonOf(error)}`, { cause: error });
-        });
-        if (read.bytesRead === 0)
-          throw new EntryError(`${path}: it shrank to ${position + done} bytes while it was sent`);
-        done += read.bytesRead;
+        const bytesRead = readAt(handle.fd, buffer.subarray(done), position + done, path);
+        if (bytesRead === 0) throw new EntryError(`${path}: it shrank to ${position + done} bytes while it was sent`);
+        done += bytesRead;
       }
     },
     settle: check,
     [Symbol.asyncDispose]: () => handle.close(),
   };
+}
+
+function readAt(descriptor: number, buffer: Uint8Array, position: number, path: string): number {
+  try {
+    return readSync(descriptor, buffer, 0, buffer.length, position);
+  } catch (error) {
+    throw new EntryError(`read ${path}: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -19,7 +19,8 @@ const moment = Date.UTC(2026, 10, 21, 7, 16, 16) / 1000;
 async function bytesOf(listing: SnapshotListing, name: string, format: FormatName, range = {}): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of archiveStream({ name, format, entries: listing.entries, moment, ...range })) {
-    chunks.push(chunk);
+    // Its buffer is used again.
+    chunks.push(new Uint8Array(chunk));
   }
   return Buffer.concat(chunks);
 }
