@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BackupManifest, fileName, manifestName, parseManifest } from "../common/archive/backup-manifest.ts";
 import { parseMeta } from "../common/tsdb/meta.ts";
-import { snapshotTime } from "../common/tsdb/snapshot-name.ts";
 import { isUlid } from "../common/tsdb/ulid.ts";
 import { fileDigest } from "./manifest-route.ts";
 import { type Keep, keptBy } from "./retention.ts";
@@ -91,10 +90,8 @@ export class Backups {
    */
   async forget(keep: Keep): Promise<number> {
     const { backups } = await this.content();
-    const dated = backups.map((backup) => ({
-      ...backup,
-      timeMs: snapshotTime(backup.name) ?? Number.POSITIVE_INFINITY,
-    }));
+    // Not the moments of the snapshots' names: two may be of one second.
+    const dated = backups.map((backup) => ({ ...backup, timeMs: Date.parse(backup.completed) }));
     const newestFirst = [...dated].sort((one, other) => other.timeMs - one.timeMs);
     const kept = keptBy(dated, keep, this.#server.deps.now());
     for (const one of [newestFirst[0], newestFirst.find(({ verified }) => verified)]) if (one) kept.add(one.name);

@@ -3,7 +3,13 @@ import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { createFolder, type TemporaryFolder } from "../harness/folders.ts";
-import { skipHeadName, skipHeadTar, snapshotFolderFixture, withHeadArchive } from "../harness/snapshot-fixture.ts";
+import {
+  skipHeadName,
+  skipHeadTar,
+  snapshotFolderFixture,
+  withHeadArchive,
+  withHeadName,
+} from "../harness/snapshot-fixture.ts";
 import { prometheusAnswering, type SnapshotServer, startSnapshotServer } from "../harness/snapshot-server.ts";
 
 const main = new URL("../../agent/main.ts", import.meta.url).pathname;
@@ -225,7 +231,7 @@ describe("list and prune", () => {
   test("prune tells what it would remove", async () => {
     const { status, stdout } = await snapshot(["prune", "-server", server.url, "-keep_within", "0", "-dry_run"]);
     expect(status).toBe(0);
-    expect(stdout.toString()).toContain(`would remove ${skipHeadName}\n`);
+    expect(stdout.toString()).toContain(`would remove ${withHeadName}\n`);
   });
 });
 

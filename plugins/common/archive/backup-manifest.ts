@@ -7,7 +7,7 @@ const shape = z.object({
   /** The snapshot's name. */
   name: z.string(),
   /** When the backup was complete, ISO 8601. */
-  completed: z.string(),
+  completed: z.iso.datetime(),
   /** Whether the snapshot was verified before. */
   verified: z.boolean(),
   blocks: z.array(z.object({ ulid: z.string(), min_time: z.number(), max_time: z.number(), level: z.number() })),
