@@ -194,7 +194,7 @@ describe("create", () => {
     const { status, stderr } = await snapshot(["create", "--server", road.url, "--output=F"], folder.path);
     expect([status, stderr.match(/going on after/g)?.length]).toEqual([0, 2]);
     expect(road.ranges).toHaveLength(3);
-    expect(road.ranges[2]).toMatch(/^bytes=\d{5}-$/);
+    expect(road.ranges[2]).toMatch(/^bytes=\d+-$/);
     expect(await readdir(folder.path)).toEqual(["F"]);
     expect((await readFile(join(folder.path, "F"))).equals(await whole())).toBe(true);
   });
