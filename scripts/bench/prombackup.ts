@@ -14,7 +14,7 @@ import { waitFor } from "../../test/harness/wait.ts";
 import { print } from "./lib/load.ts";
 
 const name = "20261121T070602Z-2039575512e21d2c";
-const copies = Number(process.env.COPIES ?? 18);
+const copies = Number(process.env.COPIES ?? 54);
 const rounds = 3;
 /** Arguments: parts to run, `tar`, `compression`, `memory`, `incremental`; all where none is named. */
 const wanted = (part: string) => process.argv.length < 3 || process.argv.includes(part);
@@ -37,15 +37,17 @@ const url = (format: string) => `${own}/api/download?name=${name}&format=${forma
 const curl = (target: string) => ["sh", "-c", `exec curl -sf -o /dev/null '${target}'`] as const;
 const idleMb = rssMb(agent.pid);
 
-await best("tar, first: it is hashed", curl(url("tar")), 1);
-const tar = await best("tar, digest known", curl(url("tar")));
-await ratio("nginx with sendfile", await nginx(), tar, "at least 0.5");
-await ratio("tar through a pipe and nc", await netcat(), tar, "at least 1.0");
-await ratio(
-  "tar c | cat",
-  await best("tar c | cat", ["sh", "-c", `tar -C ${snapshots} -cf - ${name} | cat > /dev/null`]),
-  tar,
-);
+if (wanted("tar")) {
+  await best("tar, first: it is hashed", curl(url("tar")), 1);
+  const tar = await best("tar, digest known", curl(url("tar")));
+  await ratio("nginx with sendfile", await nginx(), tar, "at least 0.5");
+  await ratio("tar through a pipe and nc", await netcat(), tar, "at least 1.0");
+  await ratio(
+    "tar c | cat",
+    await best("tar c | cat", ["sh", "-c", `tar -C ${snapshots} -cf - ${name} | cat > /dev/null`]),
+    tar,
+  );
+}
 for (const [format, tool] of [
   ["tgz", "gzip"],
   ["tzst", "zstd -q"],
@@ -62,11 +64,11 @@ for (const [format, tool] of [
 if (wanted("memory")) await memory();
 if (wanted("incremental")) await incremental();
 
-/** Blocks of a hundred megabytes, copied under other names until there are two gigabytes. */
+/** Blocks of forty megabytes, copied under other names until there are two gigabytes. */
 async function makeSnapshot(): Promise<number> {
   const blocks = join(folder.path, "blocks");
   await mkdir(blocks);
-  await makeBlocks(blocks, { from: wholeHoursAgo(40), hours: 24, series: 2600 });
+  await makeBlocks(blocks, { from: wholeHoursAgo(40), hours: 8, series: 2600 });
   let sum = 0;
   for (let copy = 0; copy < copies; copy++) {
     for (const [index, block] of (await readdir(blocks)).entries()) {
@@ -149,9 +151,14 @@ async function incremental(): Promise<void> {
   const data = join(folder.path, "data");
   const target = join(folder.path, "target");
   await mkdir(data);
-  await makeBlocks(data, { from: wholeHoursAgo(40), hours: 24, series: 2600 });
-  await using prometheus = await startPrometheus({ targets: [], flags: ["--web.enable-admin-api"], dataFolder: data });
+  await makeBlocks(data, { from: wholeHoursAgo(40), hours: 8, series: 2600 });
   const backUp = async () => {
+    // Anew each time: it looks for new blocks once a minute.
+    await using prometheus = await startPrometheus({
+      targets: [],
+      flags: ["--web.enable-admin-api"],
+      dataFolder: data,
+    });
     await using one = await startAgent(`plugins:
   prombackup:
     config:
@@ -172,10 +179,6 @@ async function incremental(): Promise<void> {
   };
   const first = await backUp();
   await makeBlocks(data, { from: wholeHoursAgo(14), hours: 2, series: 2600 });
-  await waitFor(
-    "the new block",
-    async () => (await prometheus.query("count(prometheus_tsdb_blocks_loaded)")) !== undefined,
-  );
   const second = await backUp();
   const mb = (value: number) => (value / 1e6).toFixed(1);
   print(
