@@ -66,6 +66,8 @@ const defaultSettings: Readonly<Record<string, string>> = {
   max_replication_slots: "10",
   fsync: "off",
   shared_buffers: "16MB",
+  // Of a standby: how long it waits after a vain attempt.
+  wal_retrieve_retry_interval: "100ms",
 };
 
 /** @param settings Server settings beside or instead of the default ones. */
