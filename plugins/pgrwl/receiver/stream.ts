@@ -41,6 +41,9 @@ export class WalStream implements StreamHandlers {
   #failure: { readonly error: unknown } | undefined;
   #isFinishedByUs = false;
   #isStreaming = false;
+  #serverEnd = 0n;
+  /** Flushes what a torrent left behind. */
+  #late: Timer | undefined;
   #unflushedBytes = 0;
   /** Moments below are of the monotonic clock, in milliseconds: the other one may be set. */
   #unflushedSince = 0;
@@ -73,6 +76,7 @@ export class WalStream implements StreamHandlers {
       throw this.#failure ? this.#failure.error : error;
     } finally {
       clearInterval(this.#beat);
+      clearTimeout(this.#late);
       this.#finished = true;
     }
   }
@@ -104,7 +108,11 @@ export class WalStream implements StreamHandlers {
   }
 
   drained(): void {
-    if (!this.#finished && this.#options.files.written > this.#options.files.flushed) this.flushAndReport();
+    const { files, settings } = this.#options;
+    if (this.#finished || files.written === files.flushed) return;
+    // In a torrent the socket is drained all the time; more is on its way, and one flush does for much of it.
+    if (this.#serverEnd - files.written < BigInt(settings.flushBytes)) this.flushAndReport();
+    else this.#late ??= setTimeout(() => this.#onLate(), settings.flushIntervalMs);
   }
 
   /** The server ends the stream: it has reached the end of the timeline. */
@@ -144,6 +152,7 @@ export class WalStream implements StreamHandlers {
 
   #serverAt(lsn: bigint): void {
     const { telemetry, lag } = this.#options;
+    this.#serverEnd = lsn;
     telemetry.setLsn("server", lsn);
     lag.serverAt(lsn, Date.now() / 1000);
   }
@@ -180,6 +189,15 @@ export class WalStream implements StreamHandlers {
     );
     telemetry.setLsn("slotRestart", flushed);
     telemetry.add("statuses");
+  }
+
+  #onLate(): void {
+    this.#late = undefined;
+    try {
+      if (!this.#finished && this.#options.files.written > this.#options.files.flushed) this.flushAndReport();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Statuses by the clock, whatever the traffic; each asks for an answer, which shows that the server is alive. */
