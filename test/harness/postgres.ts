@@ -58,6 +58,8 @@ export interface PostgresOptions {
   readonly access?: readonly string[];
   /** The major version. Default: Debian's newest, else the newest there is. */
   readonly version?: number;
+  /** Default: a free one. */
+  readonly port?: number;
 }
 
 const defaultSettings: Readonly<Record<string, string>> = {
@@ -73,7 +75,7 @@ const defaultSettings: Readonly<Record<string, string>> = {
 /** @param settings Server settings beside or instead of the default ones. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
-  { segmentMiB = 16, access, version }: PostgresOptions = {},
+  { segmentMiB = 16, access, version, port }: PostgresOptions = {},
 ): Promise<PostgresServer> {
   const cluster = await createCluster(version);
   await using cleanup = new AsyncDisposableStack();
@@ -82,7 +84,7 @@ export async function startPostgres(
   const layout = ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync", `--wal-segsize=${segmentMiB}`];
   await tool("initdb", "-D", dataFolder, "-U", "postgres", "-A", "trust", ...layout);
   if (access !== undefined) await writeFile(join(dataFolder, "pg_hba.conf"), `${access.join("\n")}\n`);
-  const server = await serve(cluster, settings);
+  const server = await serve(cluster, settings, port);
   cleanup.move();
   return server;
 }
@@ -96,19 +98,20 @@ export async function startFrom(
   { cluster }: BaseBackup,
   signalFile: "recovery.signal" | "standby.signal",
   settings: Readonly<Record<string, string>>,
+  port?: number,
 ): Promise<PostgresServer> {
   await using cleanup = new AsyncDisposableStack();
   cleanup.use(cluster.folder);
   const path = join(cluster.dataFolder, signalFile);
   await writeFile(path, "");
   await giveTo(cluster.user, path);
-  const server = await serve(cluster, settings);
+  const server = await serve(cluster, settings, port);
   cleanup.move();
   return server;
 }
 
 /** A folder for one server, and the tools that work on it. */
-interface Cluster {
+export interface Cluster {
   readonly version: number;
   readonly folder: TemporaryFolder;
   readonly dataFolder: string;
@@ -145,9 +148,13 @@ async function createCluster(wanted?: number): Promise<Cluster> {
 }
 
 /** Runs a server on a cluster, whose folder goes with it. */
-async function serve(cluster: Cluster, settings: Readonly<Record<string, string>>): Promise<PostgresServer> {
+async function serve(
+  cluster: Cluster,
+  settings: Readonly<Record<string, string>>,
+  wantedPort?: number,
+): Promise<PostgresServer> {
   const { version, folder, dataFolder, archiveFolder, executables, user } = cluster;
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   await using cleanup = new AsyncDisposableStack();
   cleanup.use(folder);
   const all: Record<string, string> = {
