@@ -42,7 +42,7 @@ export class WalStream implements StreamHandlers {
   #isFinishedByUs = false;
   #isStreaming = false;
   #serverEnd = 0n;
-  /** Flushes what a torrent left behind. */
+  /** Flushes what a torrent, or a message that does not end, has left behind. */
   #late: Timer | undefined;
   #unflushedBytes = 0;
   /** Moments below are of the monotonic clock, in milliseconds: the other one may be set. */
@@ -112,7 +112,6 @@ export class WalStream implements StreamHandlers {
     if (this.#finished || files.written === files.flushed) return;
     // In a torrent the socket is drained all the time; more is on its way, and one flush does for much of it.
     if (this.#serverEnd - files.written < BigInt(settings.flushBytes)) this.flushAndReport();
-    else this.#late ??= setTimeout(() => this.#onLate(), settings.flushIntervalMs);
   }
 
   /** The server ends the stream: it has reached the end of the timeline. */
@@ -147,6 +146,7 @@ export class WalStream implements StreamHandlers {
     const segmentEnded = files.flushed !== flushedBefore;
     const isLate = performance.now() - this.#unflushedSince >= settings.flushIntervalMs;
     if (segmentEnded || isLate || this.#unflushedBytes >= settings.flushBytes) this.flushAndReport();
+    else this.#late ??= setTimeout(() => this.#onLate(), settings.flushIntervalMs);
     if (this.#isAtEnd()) this.finish();
   }
 
