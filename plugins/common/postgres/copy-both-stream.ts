@@ -58,6 +58,7 @@ export class CopyBoth implements CopyBothStream {
   #serverIsDone = false;
   #isCompleted = false;
   #reads = 0;
+  #isWhole = true;
   #isDrainAwaited = false;
 
   constructor(wire: Wire, handlers: StreamHandlers, owner: Owner) {
@@ -97,7 +98,7 @@ export class CopyBoth implements CopyBothStream {
     } catch (error) {
       this.#owner.failed(error);
     }
-    if (early.length > 0) this.read();
+    if (early.length > 0) this.read(this.#isWhole);
   }
 
   /** @throws {SyntaxError} The message does not belong here. */
@@ -126,23 +127,25 @@ export class CopyBoth implements CopyBothStream {
     } else if (type !== code.rowDescription && type !== code.commandComplete) throw unexpected(type);
   }
 
-  /** All messages of one read were taken. */
-  read(): void {
-    if (this.#isOver || this.#early) return;
+  /** All messages of one read were taken. @param isWhole The read ended with the end of a message. */
+  read(isWhole: boolean): void {
     this.#reads++;
-    if (this.#isDrainAwaited) return;
+    this.#isWhole = isWhole;
+    if (this.#isOver || this.#early || this.#isDrainAwaited || !isWhole) return;
     this.#isDrainAwaited = true;
-    this.#awaitDrain();
+    this.#awaitDrain(this.#reads);
   }
 
-  #awaitDrain(): void {
-    const reads = this.#reads;
-    setImmediate(() => {
+  /** Calls `drained` when the socket was asked for more and had none. */
+  #awaitDrain(reads: number): void {
+    // The first turn comes before the runtime looks at its sockets again, the second behind that.
+    const look = () => {
       if (this.#isOver) return;
-      if (reads !== this.#reads) return this.#awaitDrain();
-      this.#isDrainAwaited = false;
-      this.#call(() => this.#handlers.drained());
-    });
+      this.#isDrainAwaited = reads !== this.#reads && this.#isWhole;
+      if (this.#isDrainAwaited) this.#awaitDrain(this.#reads);
+      else if (reads === this.#reads) this.#call(() => this.#handlers.drained());
+    };
+    setImmediate(() => setImmediate(look));
   }
 
   #call(handler: () => void): void {

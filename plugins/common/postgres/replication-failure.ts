@@ -37,6 +37,9 @@ const certificateProblems: Readonly<Record<string, string>> = {
   CERT_UNTRUSTED: wrongAuthority,
 };
 
+/** For a wait that was too long. */
+export const noAnswer = (timeoutMs: number): string => `no answer within ${Math.round(timeoutMs / 100) / 10} s`;
+
 const codeOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : "");
 
 /** What an end means that came in this phase. */

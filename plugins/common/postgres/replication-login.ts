@@ -4,28 +4,24 @@ import { isIP } from "node:net";
 import { Client } from "pg";
 import type { ConnectionTarget, HostTarget } from "./conninfo.ts";
 import { type Limits, within } from "./limits.ts";
-import { ReplicationError, type ReplicationErrorKind } from "./replication-error.ts";
-import { describeEnd } from "./replication-failure.ts";
-import { type Phase, Wire } from "./replication-wire.ts";
+import { ReplicationError } from "./replication-error.ts";
+import { describeEnd, type Failure, noAnswer } from "./replication-failure.ts";
+import { type Phase, Wire, type WireEnd } from "./replication-wire.ts";
 import { type Encryption, encryptionsToTry } from "./tls.ts";
 
 /** For messages: `db1:5432`, `[::1]:5432` or `/var/run/postgresql:5432`. */
 export const placeOf = ({ host, port }: HostTarget): string => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 
-/** A login that failed, and how far it got. */
+/** A login that failed, with what was found alone as its message. */
 class LoginError extends ReplicationError {
+  /** How far it got. */
   readonly phase: Phase;
-  readonly wasEncrypted: boolean;
-  constructor(
-    phase: Phase,
-    wasEncrypted: boolean,
-    kind: ReplicationErrorKind,
-    message: string,
-    options: { sqlState?: string | undefined; cause?: unknown },
-  ) {
-    super(kind, message, options);
+  /** The server answered that it does not encrypt: no failure where that is not insisted on. */
+  readonly isUnencrypted: boolean;
+  constructor(phase: Phase, { kind, found, ...options }: Failure, isUnencrypted = false) {
+    super(kind, found, options);
     this.phase = phase;
-    this.wasEncrypted = wasEncrypted;
+    this.isUnencrypted = isUnencrypted;
   }
 }
 
@@ -40,7 +36,7 @@ export interface Login {
 
 /**
  * One attempt: connects, encrypts, logs in.
- * @throws {LoginError} With what was found alone as its message; whatever is thrown, the socket is gone.
+ * @throws {LoginError} Whatever is thrown, the socket is gone.
  */
 export async function login(attempt: Login, limits: Limits): Promise<Wire> {
   const { target, host, address, encryption, applicationName } = attempt;
@@ -55,14 +51,6 @@ export async function login(attempt: Login, limits: Limits): Promise<Wire> {
       ...(target.options === undefined ? {} : { options: target.options }),
     },
   });
-  const failure = (kind: ReplicationErrorKind, found: string, options: { sqlState?: string; cause?: unknown } = {}) =>
-    new LoginError(wire.phase, encryption !== undefined, kind, found, options);
-  const ready = Promise.withResolvers<void>();
-  wire.onReady = ready.resolve;
-  wire.onEnd = (end) => {
-    const { kind, found, ...options } = describeEnd(end, wire.phase);
-    ready.reject(failure(kind, found, options));
-  };
   // Every field is given: node-postgres would take a missing one from the agent's own environment.
   const client = new Client({
     connection: wire,
@@ -84,15 +72,17 @@ export async function login(attempt: Login, limits: Limits): Promise<Wire> {
   const refuse = (error: Error) => wire.finish({ kind: "authentication", found: error.message });
   client.on("error", refuse);
   client.connect().catch(refuse);
+  const late = () => new LoginError(wire.phase, { kind: "timeout", found: noAnswer(limits.timeoutMs) });
+  const started = wire.started.catch((end: WireEnd) => {
+    throw new LoginError(wire.phase, describeEnd(end, wire.phase), end.kind === "unencrypted");
+  });
   try {
-    await within(ready.promise, limits, () => failure("timeout", `no answer within ${limits.timeoutMs / 1000} s`));
+    await within(started, limits, late);
+    return wire;
   } catch (error) {
-    wire.onEnd = () => {};
     wire.finish({ kind: "closed" });
     throw error;
   }
-  wire.onEnd = () => {};
-  return wire;
 }
 
 /** Whether libpq would try the next encryption: the server refused this one, or us because of it. */
@@ -110,59 +100,83 @@ export interface OpenOptions extends Limits {
   readonly refusal: (opened: Opened, limits: Limits) => Promise<string | undefined>;
 }
 
+/** libpq: a server that answers and refuses us is the end of the search, unless it only starts or stops. */
+export const isFinal = ({ kind }: ReplicationError): boolean => kind === "authentication" || kind === "server_error";
+
 /** @throws {ReplicationError} No server of the list will do; the message tells each. */
 export async function openOneOf(target: ConnectionTarget, options: OpenOptions): Promise<Opened> {
-  const { signal, timeoutMs, applicationName, refusal } = options;
+  const { signal, timeoutMs } = options;
   const end = performance.now() + timeoutMs;
-  const found: string[] = [];
-  let last: ReplicationError | undefined;
+  const found = new Set<string>();
+  let last = new ReplicationError("connect", "no host is named");
   const fail = (host: HostTarget, error: ReplicationError) => {
-    const text = `${placeOf(host)}: ${error.message}`;
-    if (!found.includes(text)) found.push(text);
+    found.add(`${placeOf(host)}: ${error.message}`);
     last = error;
   };
-  const giveUp = () =>
-    new ReplicationError(last?.kind ?? "timeout", `Cannot connect to PostgreSQL at ${found.join("; at ")}`, {
-      sqlState: last?.sqlState,
-      cause: last?.cause,
-    });
   for (const [index, host] of target.hosts.entries()) {
-    signal.throwIfAborted();
     // A server that swallows all packets leaves the others their time.
     const share = (end - performance.now()) / (target.hosts.length - index);
     const hostEnd = performance.now() + Math.min(share, target.connectTimeoutMs ?? Number.POSITIVE_INFINITY);
-    const left = () => ({ signal, timeoutMs: Math.max(Math.round(hostEnd - performance.now()), 1) });
     try {
-      const encryptions = await encryptionsToTry(target, host);
-      const addresses = await within(addressesOf(host), left(), () => new Error("its name was not resolved in time"));
-      for (const address of addresses) {
-        for (const encryption of encryptions) {
-          try {
-            const wire = await login({ target, host, address, encryption, applicationName }, left());
-            const reason = await refusal({ wire, host }, left());
-            if (reason === undefined) return { wire, host };
-            fail(host, new ReplicationError("connect", reason));
-            break;
-          } catch (error) {
-            if (!(error instanceof ReplicationError)) throw error;
-            fail(host, error);
-            if (!(error instanceof LoginError) || !mayTryOtherEncryption(error)) break;
-          }
-        }
-      }
-      // libpq: a server that answers and refuses us is the end of the search, unless it only starts or stops.
-      if (last?.kind === "authentication" || last?.kind === "server_error") throw giveUp();
+      const opened = await openHost({ target, host, end: hostEnd, options, fail: (error) => fail(host, error) });
+      if (opened) return opened;
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      if (error instanceof ReplicationError) throw error;
-      fail(
-        host,
-        new ReplicationError("connect", error instanceof Error ? error.message : String(error), { cause: error }),
-      );
+      fail(host, asReplicationError(error));
+    }
+    if (isFinal(last)) break;
+  }
+  throw new ReplicationError(last.kind, `Cannot connect to PostgreSQL at ${[...found].join("; at ")}`, {
+    sqlState: last.sqlState,
+    cause: last.cause,
+  });
+}
+
+interface HostSearch {
+  readonly target: ConnectionTarget;
+  readonly host: HostTarget;
+  /** On the clock of `performance.now()`. */
+  readonly end: number;
+  readonly options: OpenOptions;
+  /** Told of each failure. */
+  fail(error: ReplicationError): void;
+}
+
+/** The first connection to one of the host's addresses; undefined, or a throw, when there is none. */
+async function openHost({ target, host, end, options, fail }: HostSearch): Promise<Opened | undefined> {
+  const { signal, applicationName, refusal } = options;
+  const limits = (shares = 1): Limits => ({ signal, timeoutMs: Math.max((end - performance.now()) / shares, 1) });
+  signal.throwIfAborted();
+  const encryptions = await encryptionsToTry(target, host);
+  const addresses = await within(addressesOf(host), limits(), () => new Error("its name was not resolved in time"));
+  for (const [index, address] of addresses.entries()) {
+    for (const encryption of encryptions) {
+      const share = limits(addresses.length - index);
+      try {
+        const wire = await login({ target, host, address, encryption, applicationName }, share);
+        const reason = await refusal({ wire, host }, limits());
+        if (reason === undefined) return { wire, host };
+        fail(new ReplicationError("connect", reason));
+        return undefined;
+      } catch (cause) {
+        signal.throwIfAborted();
+        const error = asReplicationError(cause);
+        const mayGoOn =
+          error instanceof LoginError && mayTryOtherEncryption(error) && encryption !== encryptions.at(-1);
+        if (!(mayGoOn && error.isUnencrypted)) fail(error);
+        if (mayGoOn) continue;
+        if (isFinal(error)) return undefined;
+        break;
+      }
     }
   }
-  throw giveUp();
+  return undefined;
 }
+
+const asReplicationError = (error: unknown): ReplicationError =>
+  error instanceof ReplicationError
+    ? error
+    : new ReplicationError("connect", error instanceof Error ? error.message : String(error), { cause: error });
 
 async function addressesOf({ host, address, port }: HostTarget): Promise<readonly string[]> {
   if (address !== undefined) return [address];

@@ -50,10 +50,20 @@ export interface WireOptions {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** Who reads a connection behind its start-up. */
+export interface WireReader {
+  /** Gets each message: a view, valid only during the call. False drops the rest; a throw ends the connection. */
+  message(code: number, message: Buffer): boolean;
+  /** All that was readable at once has been handed over. @param isWhole Nothing of a further message came with it. */
+  read(isWhole: boolean): void;
+  /** Called once. */
+  ended(end: WireEnd): void;
+}
+
 export class Wire extends PgConnection {
   readonly #options: WireOptions;
   readonly #socket: Socket;
-  readonly #reader = new MessageReader();
+  readonly #messages = new MessageReader();
   readonly #parameters = new Map<string, string>();
   /** node-postgres's parser, while it logs in. */
   #parser: ((chunk: Buffer) => void) | undefined;
@@ -61,20 +71,16 @@ export class Wire extends PgConnection {
   #phase: Phase = "connecting";
   #end: WireEnd | undefined;
   #lastNotice: ServerNotice | undefined;
-
-  /** Gets each message behind the start-up; false drops the rest. May throw: that ends the connection. */
-  onMessage: (code: number, message: Buffer) => boolean = () => false;
-  /** All that was readable at once has been handed over. */
-  onRead: () => void = () => {};
-  /** Called once. */
-  onEnd: (end: WireEnd) => void = () => {};
-  /** The start-up is over. */
-  onReady: () => void = () => {};
+  #reader: WireReader | undefined;
+  /** Came together with the end of the start-up. */
+  #unclaimed: [code: number, message: Buffer][] = [];
+  readonly #started = Promise.withResolvers<void>();
 
   constructor(options: WireOptions) {
     super({ ssl: options.encryption !== undefined });
     this.#options = options;
     this.#authentication = new AuthenticationOrder(options.requiresChannelBinding);
+    this.#started.promise.catch(() => {});
     // node-postgres makes a plain socket, and replaces it when it is encrypted.
     this.#socket = this.stream as Socket;
   }
@@ -88,6 +94,25 @@ export class Wire extends PgConnection {
   }
   get lastNotice(): ServerNotice | undefined {
     return this.#lastNotice;
+  }
+
+  /** Fulfilled when the server takes commands; rejected with a {@link WireEnd}. */
+  get started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  /** From now on, messages go to `reader`. */
+  claim(reader: WireReader): void {
+    this.#reader = reader;
+    const unclaimed = this.#unclaimed;
+    this.#unclaimed = [];
+    if (this.#end) {
+      reader.ended(this.#end);
+      return;
+    }
+    this.#guard(() => {
+      for (const [type, message] of unclaimed) reader.message(type, message);
+    });
   }
 
   /** Called by node-postgres with a port and a host, or with the path of a Unix socket. */
@@ -155,8 +180,8 @@ export class Wire extends PgConnection {
   #read(chunk: Buffer): void {
     if (this.#end) return;
     this.#guard(() => {
-      this.#reader.read(chunk, (type, message) => this.#take(type, message) && this.#end === undefined);
-      if (!this.#end && this.#phase === "ready") this.onRead();
+      this.#messages.read(chunk, (type, message) => this.#take(type, message) && this.#end === undefined);
+      if (!this.#end) this.#reader?.read(this.#messages.isBetweenMessages);
     });
   }
 
@@ -171,7 +196,10 @@ export class Wire extends PgConnection {
       return true;
     }
     if (type === code.notificationResponse) return true;
-    return this.#phase === "ready" ? this.onMessage(type, message) : this.#takeAtStart(type, message);
+    if (this.#phase !== "ready") return this.#takeAtStart(type, message);
+    if (this.#reader) return this.#reader.message(type, message);
+    this.#unclaimed.push([type, Buffer.from(message)]);
+    return true;
   }
 
   #takeAtStart(type: number, message: Buffer): boolean {
@@ -183,7 +211,7 @@ export class Wire extends PgConnection {
       if (this.#phase !== "starting") throw new SyntaxError("ReadyForQuery before the authentication ended");
       this.#phase = "ready";
       this.#parser = undefined;
-      this.onReady();
+      this.#started.resolve();
       return true;
     }
     if (type === code.authentication) {
@@ -218,7 +246,8 @@ export class Wire extends PgConnection {
     this.#parser = undefined;
     this.stream.destroy();
     this.#socket.destroy();
-    this.onEnd(end);
+    this.#started.reject(end);
+    this.#reader?.ended(end);
   }
 
   /** Says goodbye; what was written before goes out first. */

@@ -19,9 +19,10 @@ import {
   ReplicationError,
   type ServerNotice,
 } from "./replication-error.ts";
-import { describeEnd, type Failure } from "./replication-failure.ts";
-import { openOneOf, placeOf } from "./replication-login.ts";
+import { describeEnd, type Failure, noAnswer } from "./replication-failure.ts";
+import { isFinal, type Opened, openOneOf, placeOf } from "./replication-login.ts";
 import type { Wire, WireEnd } from "./replication-wire.ts";
+import { passesOf, sessionRefusal } from "./session-attributes.ts";
 
 export type { CopyBothStream, ReplicationRow, StreamHandlers } from "./copy-both-stream.ts";
 export { ReplicationError, type ReplicationErrorKind } from "./replication-error.ts";
@@ -53,14 +54,17 @@ export class ReplicationConnection {
   #exchange: Exchange | undefined;
   #stream: CopyBoth | undefined;
   #failure: unknown;
+  #closing: Promise<void> | undefined;
   readonly #gone = Promise.withResolvers<void>();
 
   private constructor(wire: Wire, place: string) {
     this.#wire = wire;
     this.place = place;
-    wire.onMessage = (type, message) => this.#take(type, message);
-    wire.onRead = () => this.#stream?.read();
-    wire.onEnd = (end) => this.#ended(end);
+    wire.claim({
+      message: (type, message) => this.#take(type, message),
+      read: (isWhole) => this.#stream?.read(isWhole),
+      ended: (end) => this.#ended(end),
+    });
   }
 
   /**
@@ -74,57 +78,45 @@ export class ReplicationConnection {
     options: Limits & { readonly applicationName: string },
   ): Promise<ReplicationConnection> {
     const end = performance.now() + options.timeoutMs;
-    const wanted = target.targetSessionAttributes;
-    const passes: TargetSessionAttributes[] = wanted === "prefer-standby" ? ["standby", "any"] : [wanted];
-    for (;;) {
-      const pass = passes.shift() ?? "any";
-      let connection: ReplicationConnection | undefined;
+    let failure: unknown;
+    for (const wanted of passesOf(target.targetSessionAttributes)) {
+      let found: ReplicationConnection | undefined;
+      const refusal = async ({ wire, host }: Opened, limits: Limits) => {
+        const candidate = new ReplicationConnection(wire, placeOf(host));
+        const reason = await candidate.#refusal(wanted, limits);
+        if (reason === undefined) found = candidate;
+        else void candidate.close();
+        return reason;
+      };
       try {
-        await openOneOf(target, {
-          ...options,
-          timeoutMs: Math.max(end - performance.now(), 1),
-          refusal: async ({ wire, host }, limits) => {
-            const candidate = new ReplicationConnection(wire, placeOf(host));
-            try {
-              const refusal = await candidate.#refusal(pass, limits);
-              if (refusal === undefined) connection = candidate;
-              else void candidate.close();
-              return refusal;
-            } catch (error) {
-              candidate.destroy();
-              throw error;
-            }
-          },
-        });
-        if (connection) return connection;
+        const timeoutMs = Math.max(end - performance.now(), 1);
+        await openOneOf(target, { ...options, timeoutMs, refusal });
+        if (found) return found;
       } catch (error) {
-        if (passes.length === 0 || options.signal.aborted) throw error;
+        failure = error;
+        if (!(error instanceof ReplicationError) || isFinal(error)) break;
       }
     }
+    throw failure;
   }
 
-  /** Why this server is not one that is wanted. */
+  /** Why this server is not one that is wanted. @throws {ReplicationError} The connection is gone then. */
   async #refusal(wanted: TargetSessionAttributes, limits: Limits): Promise<string | undefined> {
     if (wanted === "any") return undefined;
     const isOn = async (name: string) => {
       const reported = this.parameter(name);
       if (reported !== undefined) return reported === "on";
-      // Older than 14, a server reports neither; outside of recovery this is what new transactions are.
+      // Before 14, a server reports neither; this is on for both reasons, which libpq does not tell apart there either.
       const [[value] = []] = await this.command("SHOW transaction_read_only", limits);
       return value === "on";
     };
-    const isStandby = await isOn("in_hot_standby");
-    const isReadOnly = isStandby || (await isOn("default_transaction_read_only"));
-    const fits = {
-      "read-write": !isReadOnly,
-      "read-only": isReadOnly,
-      primary: !isStandby,
-      standby: isStandby,
-      "prefer-standby": true,
-    }[wanted];
-    if (fits) return undefined;
-    const found = isStandby ? "a standby" : isReadOnly ? "a read-only primary" : "a primary";
-    return `this is ${found}, and target_session_attrs=${wanted} wants another`;
+    try {
+      const isStandby = await isOn("in_hot_standby");
+      return sessionRefusal(wanted, { isStandby, isReadOnly: await isOn("default_transaction_read_only") });
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
   }
 
   /** A value that the server reports: `server_version`, `in_hot_standby` … */
@@ -142,7 +134,7 @@ export class ReplicationConnection {
 
   /** Like {@link command}, with the columns as the bytes that came: a history file may be no UTF-8. */
   async commandBytes(text: string, limits: Limits): Promise<readonly (readonly (Buffer | null)[])[]> {
-    const exchange = this.#begin(text, undefined);
+    const exchange = this.#begin(text, limits);
     return await this.#finishWithin(exchange.settled.promise, exchange, limits);
   }
 
@@ -152,7 +144,7 @@ export class ReplicationConnection {
    */
   async start(text: string, handlers: StreamHandlers, limits: Limits): Promise<ReplicationStart> {
     const entered = Promise.withResolvers<CopyBothStream>();
-    const exchange: Exchange = this.#begin(text, () => {
+    const exchange: Exchange = this.#begin(text, limits, () => {
       this.#exchange = undefined;
       this.#stream = new CopyBoth(this.#wire, handlers, {
         failed: (error) => this.#fail(error),
@@ -169,9 +161,10 @@ export class ReplicationConnection {
     return await this.#finishWithin(first, exchange, limits);
   }
 
-  #begin(text: string, enter: (() => void) | undefined): Exchange {
+  #begin(text: string, limits: Limits, enter?: () => void): Exchange {
+    limits.signal.throwIfAborted();
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#exchange || this.#stream) throw new Error(`Cannot run ${verb(text)} on ${this.place}: it is busy`);
+    if (this.#exchange || this.#stream) throw new Error(`Cannot ${verb(text)} ${this.place}: the connection is busy`);
     const settled: Exchange["settled"] = Promise.withResolvers();
     settled.promise.catch(() => {});
     const exchange = { rows: [], settled, completed: false, error: undefined, what: verb(text), enter };
@@ -185,12 +178,11 @@ export class ReplicationConnection {
       return await within(work, limits, () => {
         // What the server said and did not end in time still says more than that.
         if (exchange.error) return this.#serverError(exchange.what, exchange.error);
-        const found = `no answer within ${limits.timeoutMs / 1000} s`;
-        return new ReplicationError("timeout", `Cannot run ${exchange.what} on ${this.place}: ${found}`);
+        return new ReplicationError("timeout", `Cannot ${exchange.what} ${this.place}: ${noAnswer(limits.timeoutMs)}`);
       });
     } catch (error) {
       // Nobody knows what would still come.
-      if (this.#exchange === exchange) this.#fail(error);
+      if (this.#exchange === exchange || this.#stream) this.#fail(error);
       throw error;
     }
   }
@@ -198,7 +190,7 @@ export class ReplicationConnection {
   #serverError(what: string, notice: ServerNotice): ReplicationError {
     return new ReplicationError(
       kindOfState(notice.sqlState),
-      `Cannot run ${what} on ${this.place}: ${describeNotice(notice)}`,
+      `Cannot ${what} ${this.place}: ${describeNotice(notice)}`,
       { sqlState: notice.sqlState },
     );
   }
@@ -206,7 +198,7 @@ export class ReplicationConnection {
   #take(type: number, message: Buffer): boolean {
     if (this.#failure !== undefined) return false;
     if (this.#stream) {
-      if (type === code.errorResponse) this.#fail(this.#serverError("START_REPLICATION", readNotice(message)));
+      if (type === code.errorResponse) this.#fail(this.#serverError(streaming, readNotice(message)));
       else this.#stream.take(type, message);
       return this.#failure === undefined;
     }
@@ -215,7 +207,7 @@ export class ReplicationConnection {
       case code.errorResponse: {
         const notice = readNotice(message);
         if (exchange) exchange.error ??= notice;
-        else this.#fail(this.#serverError("the next command", notice));
+        else this.#fail(this.#serverError(idle, notice));
         return true;
       }
       case code.rowDescription:
@@ -245,7 +237,7 @@ export class ReplicationConnection {
 
   #ended(end: WireEnd): void {
     this.#gone.resolve();
-    const what = this.#exchange?.what ?? (this.#stream ? "START_REPLICATION" : "the next command");
+    const what = this.#exchange?.what ?? (this.#stream ? streaming : idle);
     const said = this.#exchange?.error ?? this.#wire.lastNotice;
     const isLoss = end.kind === "closed" || end.kind === "socket";
     if (isLoss && said && (this.#exchange?.error || isShutdownState(said.sqlState))) {
@@ -257,7 +249,7 @@ export class ReplicationConnection {
         ? { kind: "server_shutdown", found: "the server ended the stream, as it does when it shuts down" }
         : describeEnd(end, "ready");
     const { kind, found, ...options } = failure;
-    this.#fail(new ReplicationError(kind, `Cannot run ${what} on ${this.place}: ${found}`, options));
+    this.#fail(new ReplicationError(kind, `Cannot ${what} ${this.place}: ${found}`, options));
   }
 
   /** Ends everything, once. */
@@ -271,11 +263,17 @@ export class ReplicationConnection {
   }
 
   /** Says goodbye and waits for the server to hang up, a second at most. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     if (this.#wire.isEnded) return;
-    this.#exchange?.settled.reject(this.#closedHere());
-    this.#stream?.fail(this.#closedHere());
-    this.#failure ??= this.#closedHere();
+    const reason = this.#closedHere();
+    this.#exchange?.settled.reject(reason);
+    this.#stream?.fail(reason);
+    this.#failure ??= reason;
     const timer = setTimeout(() => this.destroy(), closeTimeoutMs);
     this.#wire.terminate();
     await this.#gone.promise;
@@ -292,5 +290,7 @@ export class ReplicationConnection {
   }
 }
 
-/** `START_REPLICATION` of a command: names and positions are the caller's to tell. */
-const verb = (text: string): string => /^\s*(SHOW \w+|\w+)/.exec(text)?.[1] ?? "a command";
+/** `run START_REPLICATION on`: names and positions are the caller's to tell. */
+const verb = (text: string): string => `run ${/^\s*(SHOW \w+|\w+)/.exec(text)?.[1] ?? "a command"} on`;
+const streaming = "stream WAL from";
+const idle = "keep the connection to";
