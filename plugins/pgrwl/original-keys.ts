@@ -48,7 +48,7 @@ const uploader = (prefix: string): Row[] => [
   [`${prefix}.max_concurrency`, "number"],
 ];
 
-const originalKeys: readonly OriginalKey[] = [
+export const originalKeys: readonly OriginalKey[] = [
   ...all("info", "directory", [["main.directory", "text"]]),
   ...all("info", "slot", [["receiver.slot", "text"]]),
   ...all("info", "no_loop", [["receiver.no_loop", "flag"]]),
