@@ -223,8 +223,22 @@ export class Session {
       return stream.isFinishedByUs ? undefined : rows;
     } finally {
       this.#stream = undefined;
-      files.close();
+      this.#settle(files);
     }
+  }
+
+  /** What came last and was not acknowledged may be all that is left of it. */
+  #settle(files: WalFiles): void {
+    const { telemetry, log } = this.#options;
+    try {
+      files.flush();
+      telemetry.setLsn("flushed", files.flushed);
+    } catch (error) {
+      log("warn", "The last WAL could not be flushed", {
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+    files.close();
   }
 
   #readNext(
