@@ -8,6 +8,7 @@ import { ReceiveRate } from "./receive-rate.ts";
 import { ReceiverThread } from "./receiver-thread.ts";
 import { createRoutes } from "./routes.ts";
 import { receiverSettings, settings } from "./settings.ts";
+import { receiverStatus } from "./status.ts";
 
 export default definePlugin({
   name: "pgrwl",
@@ -24,9 +25,11 @@ export default definePlugin({
     const page = new ReceiverMetrics(metrics);
     const space = new DirectorySpace(config.directory);
     const rate = new ReceiveRate();
+    let freeBytes: number | undefined;
     return {
       async collect({ signal }) {
         const room = await space.read(signal);
+        freeBytes = room?.freeBytes;
         const { telemetry, standing, server, lastSegmentAt } = receiver;
         const seconds = now() / 1000;
         rate.add(seconds, telemetry.number("receivedBytes"));
@@ -42,6 +45,10 @@ export default definePlugin({
         });
       },
       http: createRoutes({ settings: config, receiver, now }),
+      status: () => {
+        const { telemetry, standing, server } = receiver;
+        return receiverStatus({ slot: config.slot, telemetry, standing, server, freeBytes });
+      },
       start: ({ signal }) => receiver.run(signal),
       stop: () => receiver.stop(),
     };
