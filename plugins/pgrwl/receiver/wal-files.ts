@@ -47,6 +47,8 @@ export class WalFiles {
   #flushed = 0n;
   #offset = 0;
   #compared: Buffer | undefined;
+  /** What a sync of the open file failed with. */
+  #lost: unknown;
 
   constructor(options: WalFilesOptions) {
     this.#options = options;
@@ -68,6 +70,7 @@ export class WalFiles {
     if (lsn % this.#segmentSize !== 0n)
       throw new RangeError(`Cannot receive from ${formatLsn(lsn)}: it is no segment's first byte`);
     this.close();
+    this.#lost = undefined;
     this.#timeline = timeline;
     this.#written = lsn;
     this.#flushed = lsn;
@@ -100,8 +103,19 @@ export class WalFiles {
   /** @throws {DiskError} Nothing more is known to be durable; the segment has to be received again. */
   flush(): void {
     if (this.#file === undefined || this.#flushed === this.#written) return;
-    this.#disk.syncData(this.#file.fd, this.#file.path);
+    this.#sync(this.#file);
     this.#flushed = this.#written;
+  }
+
+  /** Once a sync has failed, a second one may succeed without what the first has lost: the kernel has dropped it. */
+  #sync(file: OpenFile): void {
+    if (this.#lost) throw this.#lost;
+    try {
+      this.#disk.syncData(file.fd, file.path);
+    } catch (error) {
+      this.#lost = error;
+      throw error;
+    }
   }
 
   /** Closes the file, which stays partial. What is not flushed is not promised either. */
@@ -216,7 +230,7 @@ export class WalFiles {
 
   #complete(file: OpenFile): void {
     const { directory, onSegment } = this.#options;
-    this.#disk.syncData(file.fd, file.path);
+    this.#sync(file);
     const final = join(directory, file.name);
     this.#makeWay(file, final);
     this.#disk.close(file.fd);
