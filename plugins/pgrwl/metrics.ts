@@ -57,6 +57,15 @@ export class ReceiverMetrics {
     this.#count(knowledge.telemetry);
   }
 
+  /** Takes everything off the page that may not be known any more, where no collection has done so. */
+  clearGauges(): void {
+    for (const gauge of this.#gauges.values()) {
+      // reset() would give a gauge without labels the value 0, which nobody measured.
+      gauge.reset();
+      gauge.remove({});
+    }
+  }
+
   #showStanding({ now, startedAt, telemetry, standing, server }: Knowledge): void {
     this.#set("pgrwl_uptime_seconds", Math.max(0, now - startedAt));
     for (const state of states) this.#set("pgrwl_receiver_state", telemetry.state === state ? 1 : 0, { state });

@@ -24,6 +24,8 @@ export interface ReceiverThreadOptions {
   readonly environment: Environment;
   readonly log: Log;
   now(): number;
+  /** It stands elsewhere than before. */
+  onStanding?(): void;
 }
 
 export class ReceiverThread {
@@ -110,6 +112,7 @@ export class ReceiverThread {
         return;
       case "standing":
         this.#standing = message.standing;
+        this.#options.onStanding?.();
         return;
       case "server":
         this.#server = message.facts;

@@ -126,6 +126,24 @@ describeWith(["postgresql"], "the plugin and its thread", () => {
     expect((await stat(instance.directory)).mode & 0o7777).toBe(0o750);
   });
 
+  test("a change of state is published without a collection", async () => {
+    await using server = await startPostgres({}, { segmentMiB: 1 });
+    await using instance = await run(server.conninfo());
+    const published = (state: string) =>
+      waitFor(`a page with ${state}`, () => {
+        const page = instance.test.published.at(-1) ?? "";
+        return page !== "" && sampleValue(page, "pgrwl_receiver_state", { state }) === 1 && page;
+      });
+    const page = await published("streaming");
+    expect(page).not.toContain("pgrwl_next_attempt_timestamp_seconds");
+    expect(sampleValue(page, "pgrwl_connected")).toBe(1);
+    await server.stop();
+    const away = await published("waiting");
+    expect(sampleValue(away, "pgrwl_connected")).toBe(0);
+    expect(away).toContain("pgrwl_next_attempt_timestamp_seconds ");
+    expect(away).not.toContain("pgrwl_lag_bytes");
+  });
+
   test("a server that goes away and comes back is counted, and counters never step back", async () => {
     await using server = await startPostgres({}, { segmentMiB: 1 });
     await using instance = await run(server.conninfo());
