@@ -5,12 +5,12 @@ import type { FromThread, ReceiverSettings, ServerFacts, Standing, ToThread } fr
 import { Telemetry } from "./receiver/telemetry.ts";
 
 /** Beside this file in the sources; the executable keeps the entry points' tree below its root. */
-const entry = import.meta.path.startsWith("/$bunfs/")
+const receiverEntry = import.meta.path.startsWith("/$bunfs/")
   ? "/$bunfs/root/plugins/pgrwl/receiver/thread.js"
   : new URL("./receiver/thread.ts", import.meta.url).href;
 
 /** A last flush on a slow disk and a last word to the server; the agent gives `stop()` ten seconds. */
-const stopWithinMs = 8_000;
+const defaultStopWithinMs = 8_000;
 
 /** The last break of the chain of WAL that was found. */
 export type Gap = Pick<Extract<FromThread, { kind: "gap" }>, "reason" | "refused" | "message"> & {
@@ -26,6 +26,10 @@ export interface ReceiverThreadOptions {
   now(): number;
   /** It stands elsewhere than before. */
   onStanding?(): void;
+  /** The thread's module. Default: the receiver. */
+  readonly entry?: string;
+  /** How long a stop may take. Default: eight seconds. */
+  readonly stopWithinMs?: number;
 }
 
 export class ReceiverThread {
@@ -68,7 +72,7 @@ export class ReceiverThread {
    */
   async run(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const { settings, environment } = this.#options;
+    const { settings, environment, entry = receiverEntry } = this.#options;
     const worker = new Worker(entry, { env: defined(environment) });
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<FromThread>) => this.#hear(data);
@@ -82,13 +86,14 @@ export class ReceiverThread {
     await this.#ended.promise;
   }
 
-  /** Has the thread flush, tell the server and end; after eight seconds it is ended all the same. */
+  /** Has the thread flush, tell the server and end; one that takes too long is ended all the same. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
   async #stop(): Promise<void> {
+    const { log, stopWithinMs = defaultStopWithinMs } = this.#options;
     if (this.#worker !== undefined) {
       this.#tell({ kind: "stop" });
       const late = Promise.withResolvers<"late">();
@@ -96,7 +101,7 @@ export class ReceiverThread {
       const failed = this.#ended.promise.catch(() => {});
       if ((await Promise.race([this.#saidStopped.promise, failed, late.promise])) === "late") {
         const waited_seconds = stopWithinMs / 1000;
-        this.#options.log.warn("The receiver did not stop in time, its last flush may be missing", { waited_seconds });
+        log.warn("The receiver did not stop in time, its last flush may be missing", { waited_seconds });
       }
       clearTimeout(timer);
     }
