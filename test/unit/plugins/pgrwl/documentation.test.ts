@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
+import { parse } from "yaml";
 import { metricsTable, originalKeysTable, settingsTable } from "../../../../plugins/pgrwl/document.ts";
 import { metricTable } from "../../../../plugins/pgrwl/metric-table.ts";
 import { disconnectReasons, gapReasons, states } from "../../../../plugins/pgrwl/receiver/telemetry.ts";
+import { settings } from "../../../../plugins/pgrwl/settings.ts";
 
 const page = Bun.file(new URL("../../../../docs/plugins/pgrwl.md", import.meta.url));
 
@@ -37,4 +39,24 @@ test("names follow the conventions, and no label measures", () => {
     expect(help).toEndWith(".");
     for (const label of labels) expect(["state", "reason", "system_identifier", "version"]).toContain(label);
   }
+});
+
+/** What the schema says of every instance of an example; references stand as they are written. */
+function problemsOf(yaml: string): unknown[] {
+  const { plugins } = parse(yaml) as { plugins: Record<string, { config: object }> };
+  return Object.values(plugins).flatMap(({ config }) => settings.safeParse(config).error?.issues ?? []);
+}
+
+test("the examples of docs/plugins/pgrwl.md are right", async () => {
+  const examples = [...(await page.text()).matchAll(/```yaml\n(plugins:.*?)```/gs)].map(([, yaml]) => yaml ?? "");
+  expect(examples.length).toBe(2);
+  expect(examples.flatMap(problemsOf)).toEqual([]);
+});
+
+test("config/pgrwl.yml is right as it is, and with every commented key put in", async () => {
+  const example = await Bun.file(new URL("../../../../config/pgrwl.yml", import.meta.url)).text();
+  expect(problemsOf(example)).toEqual([]);
+  const whole = example.replace(/^( +)# ([a-z_]+: .*)$/gm, "$1$2");
+  expect(whole.split("# ").length).toBeLessThan(example.split("# ").length - 5);
+  expect(problemsOf(whole)).toEqual([]);
 });
