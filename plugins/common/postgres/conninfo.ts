@@ -87,7 +87,7 @@ export async function resolveConnection(
     const variable = keywords[name];
     return written[name] || fromService[name] || (variable && environment[variable]) || undefined;
   };
-  const user = value("user") ?? userInfo().username;
+  const user = value("user") ?? (await ownUserName());
   const database = value("dbname") ?? defaultDatabase ?? user;
   const places = listHosts(value("host"), value("hostaddr"), value("port"));
   const given = value("password");
@@ -126,6 +126,13 @@ export async function resolveConnection(
     sslsni: value("sslsni") !== "0",
     channelBinding: choice("channel_binding", value("channel_binding") ?? "prefer", channelBindings),
   };
+}
+
+/** libpq asks the system who this process is; `userInfo()` of this runtime believes the variable USER. */
+async function ownUserName(): Promise<string> {
+  const users = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const own = users.split("\n").find((line) => line.split(":")[2] === String(process.geteuid?.()));
+  return own?.split(":")[0] || userInfo().username;
 }
 
 function choice<Value extends string>(name: Keyword, found: string, values: readonly Value[]): Value {
