@@ -45,7 +45,7 @@ export const metricTable = [
     "pgrwl_lag_seconds",
     "Seconds since which the server has WAL that is not durable here; 0 when there is none, absent when it is not known.",
   ),
-  gauge("pgrwl_slot_retained_bytes", "Bytes of WAL that the server keeps for the slot."),
+  gauge("pgrwl_slot_retained_bytes", "Bytes of WAL that the server keeps for the slot, as of its last word."),
 
   // Flushes
   histogram("pgrwl_flush_duration_seconds", "How long flushes of WAL to the disk took."),
