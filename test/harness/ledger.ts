@@ -29,7 +29,11 @@ export interface LedgerOptions {
 /** Makes the table `ledger` where it is missing, and writes until it is stopped; connections that break are opened anew. */
 export async function startLedger(server: PostgresServer, options: LedgerOptions = {}): Promise<Ledger> {
   const { clients = 4, rowBytes = 100, target = server } = options;
-  await server.psql("CREATE TABLE IF NOT EXISTS ledger (id bigint PRIMARY KEY, filler text NOT NULL)");
+  await server.psql(
+    `CREATE TABLE IF NOT EXISTS ledger (id bigint PRIMARY KEY, filler text NOT NULL);
+     -- Not compressed, so that rows are as large as they are said to be.
+     ALTER TABLE ledger ALTER COLUMN filler SET STORAGE EXTERNAL`,
+  );
   // Another ledger may have been written here before.
   let next = Number(await server.psql("SELECT coalesce(max(id), 0) + 1 FROM ledger"));
   const acknowledged = new Set<number>();

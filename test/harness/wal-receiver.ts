@@ -1,5 +1,6 @@
 /** What the tests ask of a receiver of WAL, whichever it is, and how they see it from the server. */
 import type { PostgresServer } from "./postgres.ts";
+import { connect, query } from "./sql.ts";
 import { waitFor } from "./wait.ts";
 
 export interface WalReceiver extends AsyncDisposable {
@@ -42,6 +43,35 @@ export async function haveFlushed(server: PostgresServer, lsn: string, receivers
   const behind = `SELECT count(*) FILTER (WHERE flush_lsn >= '${lsn}') FROM pg_stat_replication
     WHERE application_name IN (${names}) AND state = 'streaming'`;
   return Number(await server.psql(behind)) === receivers.length;
+}
+
+/**
+ * When each receiver told the server that it has flushed everything up to `lsn`.
+ * @returns Milliseconds of `performance.now()`, in the receivers' order.
+ */
+export async function flushTimes(
+  server: PostgresServer,
+  lsn: string,
+  receivers: readonly WalReceiver[],
+): Promise<number[]> {
+  const client = await connect(server);
+  const times = new Map<string, number>();
+  const isFlushed = `SELECT application_name FROM pg_stat_replication WHERE flush_lsn >= '${lsn}'`;
+  const look = async () => {
+    const names = (await query(client, isFlushed)).split("\n");
+    for (const name of names) if (!times.has(name)) times.set(name, performance.now());
+    return receivers.every(({ applicationName }) => times.has(applicationName));
+  };
+  try {
+    const end = performance.now() + 60_000;
+    while (!(await look())) {
+      if (performance.now() > end)
+        throw new Error(`Waited 60 s for ${lsn}; reached by ${[...times.keys()].join(", ")}`);
+    }
+  } finally {
+    await client.end();
+  }
+  return receivers.map(({ applicationName }) => times.get(applicationName) ?? Number.NaN);
 }
 
 /** Waits until the receivers have flushed all that the server has written. @returns The server's position. */

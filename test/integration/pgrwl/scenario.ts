@@ -36,14 +36,21 @@ export interface Pair extends AsyncDisposable {
   restoreHere(): Promise<void>;
 }
 
-/** Both receivers begin at the same position and, together, synchronously: no commit ends before both have it. */
+export interface PairOptions {
+  readonly version: number;
+  readonly segmentMiB: number;
+  /** No commit ends before both receivers have it. Default true. */
+  readonly synchronous?: boolean;
+}
+
+/** Both receivers begin at the same position. */
 export async function startPair(
   startOurs: StartReceiver,
-  { version, segmentMiB }: { version: number; segmentMiB: number },
+  { version, segmentMiB, synchronous = true }: PairOptions,
 ): Promise<Pair> {
   await using cleanup = new AsyncDisposableStack();
   let primary = await startPostgres(
-    { ...settings, synchronous_standby_names: `2 (${slots.ours}, ${slots.reference})` },
+    { ...settings, synchronous_standby_names: synchronous ? `2 (${slots.ours}, ${slots.reference})` : "" },
     { version, segmentMiB },
   );
   cleanup.defer(() => primary[Symbol.asyncDispose]());
