@@ -204,7 +204,7 @@ async function serve(
     start,
     stop: async () => server?.stop(),
     async crash() {
-      if (server?.running) killTree(server.pid);
+      if (server?.running) await killTree(server.pid);
       await server?.kill();
     },
     log: () => server?.log() ?? "",

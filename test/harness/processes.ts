@@ -93,15 +93,25 @@ export class ServerProcess implements AsyncDisposable {
 
 /**
  * SIGKILL to a process and all below it, so that none can act on the end of another. A process group is not enough:
- * each of PostgreSQL's processes leads one of its own.
+ * each of PostgreSQL's processes leads one of its own. Waits until all have ended, and with them their shared memory.
  */
-export function killTree(pid: number): void {
+export async function killTree(pid: number): Promise<void> {
   // Stopped first: it can neither start another nor see one end.
   signalIfThere(pid, "SIGSTOP");
   const children = childrenByParent();
   const tree = [pid];
   for (const parent of tree) tree.push(...(children.get(parent) ?? []));
   for (const member of tree) signalIfThere(member, "SIGKILL");
+  await waitFor("killed processes to end", () => tree.every(hasEnded));
+}
+
+/** Whether nothing of a process is left but its exit status. */
+function hasEnded(pid: number): boolean {
+  try {
+    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true;
+  }
 }
 
 function childrenByParent(): Map<number, number[]> {
