@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { embeddedPostgresVersions } from "./embedded-postgres.ts";
+import { canMakeSmallDisk } from "./small-disk.ts";
 
 const postgresVersionsFolder = "/usr/lib/postgresql";
 
@@ -42,6 +43,7 @@ const tools = {
   "postgresql-18": () => postgresVersions().includes(18),
   pg_receivewal: () => findPostgresClient("pg_receivewal") !== undefined,
   pgbench: () => findPostgresClient("pgbench") !== undefined,
+  "a small file system": canMakeSmallDisk,
   barman: () => existsSync("/usr/bin/barman"),
   prometheus: () => isInPath("prometheus"),
   promtool: () => isInPath("promtool"),
@@ -56,5 +58,5 @@ export type Tool = keyof typeof tools;
 /** Why tests that need these tools cannot run, or undefined when they can. */
 export function missing(...needed: Tool[]): string | undefined {
   const absent = needed.filter((tool) => !tools[tool]());
-  return absent.length === 0 ? undefined : `${absent.join(" and ")} not installed`;
+  return absent.length === 0 ? undefined : `${absent.join(" and ")} missing here`;
 }

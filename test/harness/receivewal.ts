@@ -40,6 +40,8 @@ export async function startReceivewal(server: PostgresServer, options: Receivewa
     new ServerProcess({
       command: [
         ...[executable, "--verbose", "--synchronous", "--no-password", `--directory=${directory}`, `--slot=${slot}`],
+        // After a segment's last byte it says nothing until this is over.
+        "--status-interval=1",
         ...(loop ? [] : ["--no-loop"]),
         `--dbname=host=${host} port=${port} user=postgres sslmode=disable gssencmode=disable`,
       ],
