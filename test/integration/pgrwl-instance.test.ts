@@ -249,7 +249,16 @@ test("keys of the original are noted one by one at the start", async () => {
   ]);
 });
 
-test("a directory that cannot be made is told before anything is started", async () => {
-  const config = { directory: "/dev/null/wal", slot: "holdfast" };
-  await expect(testPlugin(plugin, { config })).rejects.toThrow(/^Cannot receive WAL into \/dev\/null\/wal: .*ENOTDIR/);
+test.each(["/dev/null/wal", "/dev/null"])(
+  "a directory that cannot be made or used is told at once: %s",
+  async (directory) => {
+    const plugged = testPlugin(plugin, { config: { directory, slot: "holdfast" } });
+    await expect(plugged).rejects.toThrow(/^Cannot receive WAL into \/dev\/null(?:\/wal)?: .*(?:ENOTDIR|is no folder)/);
+  },
+);
+
+test("checking the directory leaves its making to the thread", async () => {
+  await using folder = await createFolder("holdfast-pgrwl");
+  await testPlugin(plugin, { config: { directory: join(folder.path, "a/b"), slot: "holdfast" } });
+  expect(await readdir(folder.path)).toEqual([]);
 });
