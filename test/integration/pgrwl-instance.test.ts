@@ -188,7 +188,7 @@ describeWith(["postgresql"], "the plugin and its thread", () => {
       gap: { reason: "system_identifier", open: true, refused: true },
     });
     const errors = instance.test.logs.filter(({ level }) => level === "error");
-    expect(errors.map(({ fields }) => fields.reason)).toEqual(["gap"]);
+    expect(new Set(errors.map(({ fields }) => fields.reason))).toEqual(new Set(["gap"]));
   });
 
   test("at the end position it is finished, and stays so", async () => {
