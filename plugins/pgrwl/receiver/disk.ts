@@ -7,6 +7,7 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readSync,
@@ -53,7 +54,10 @@ export interface DiskCalls {
   allocate(fd: number, sizeBytes: number): string | undefined;
   rename(from: string, to: string): void;
   unlink(path: string): void;
-  makeFolder(path: string, mode: number): void;
+  /** Whether a folder has this name, whatever it is. */
+  exists(path: string): boolean;
+  /** With its parents. @returns The first folder that was made, undefined when all were there. */
+  makeFolder(path: string, mode: number): string | undefined;
 }
 
 export const realDisk: DiskCalls = {
@@ -72,14 +76,17 @@ export const realDisk: DiskCalls = {
   allocate,
   rename: renameSync,
   unlink: unlinkSync,
-  makeFolder: (path, mode) => void mkdirSync(path, { recursive: true, mode }),
+  exists: (path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined,
+  makeFolder: (path, mode) => mkdirSync(path, { recursive: true, mode }),
 };
 
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 const create = O_CREAT | O_EXCL | O_RDWR;
-const replace = O_CREAT | O_TRUNC | O_WRONLY;
-/** Never through a link: what is at the other end is not ours to overwrite. */
-const reopen = O_RDWR | O_NOFOLLOW;
+/** Never through a link: what is at the other end is not ours to overwrite. Never waiting for the other end of a pipe. */
+const careful = O_NOFOLLOW | O_NONBLOCK;
+const replace = O_CREAT | O_TRUNC | O_WRONLY | careful;
+/** What opening says of links, folders, and sockets. */
+const noFileCodes: ReadonlySet<unknown> = new Set(["ELOOP", "EISDIR", "ENXIO"]);
 
 /** {@link DiskCalls} whose errors say what could not be done to which path, and what is made of them. */
 export class Disk {
@@ -92,17 +99,35 @@ export class Disk {
   /** A file that must not exist yet, with exactly this mode, whatever the umask. */
   create(path: string, mode: number): number {
     const fd = this.#try("create", path, () => this.#calls.open(path, create, mode));
-    this.#try("set the mode of", path, () => this.#calls.chmod(fd, mode));
-    return fd;
-  }
-  /** An existing file, for reading and writing; undefined when there is none. */
-  reopen(path: string): number | undefined {
     try {
-      return this.#calls.open(path, reopen);
+      this.#try("set the mode of", path, () => this.#calls.chmod(fd, mode));
+      return fd;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      this.close(fd);
+      throw error;
+    }
+  }
+  /** An existing file, for reading and writing; undefined when there is none, "no file" when it is a link, a folder … */
+  reopen(path: string): number | "no file" | undefined {
+    return this.#openExisting(path, O_RDWR | careful);
+  }
+  /** Like {@link reopen}, for reading only: archived files may be protected. */
+  openToRead(path: string): number | "no file" | undefined {
+    return this.#openExisting(path, O_RDONLY | careful);
+  }
+  #openExisting(path: string, flags: number): number | "no file" | undefined {
+    try {
+      return this.#calls.open(path, flags);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT") return undefined;
+      if (noFileCodes.has(code)) return "no file";
       throw new DiskError("open", path, error);
     }
+  }
+  /** Whether a folder has this name, whatever it is. */
+  isThere(path: string): boolean {
+    return this.#try("look at", path, () => this.#calls.exists(path));
   }
   close(fd: number): void {
     // What matters was synced before; a second close could hit somebody else's file.
@@ -150,9 +175,9 @@ export class Disk {
     const piece = new Uint8Array(Math.min(sizeBytes, 2 ** 20));
     for (let at = 0; at < sizeBytes; at += piece.length) this.write(fd, path, piece, 0, piece.length, at);
   }
-  /** Lengthens a file with zeros. */
-  extend(fd: number, path: string, sizeBytes: number): void {
-    this.#try("extend", path, () => this.#calls.truncate(fd, sizeBytes));
+  /** Gives an existing file its whole size on disk, with zeros where nothing was written: it may be short, or have holes. */
+  complete(fd: number, path: string, presentBytes: number, sizeBytes: number): void {
+    if (presentBytes < sizeBytes) this.#try("extend", path, () => this.#calls.truncate(fd, sizeBytes));
     const code = this.#calls.allocate(fd, sizeBytes);
     if (code !== undefined && code !== "unsupported")
       throw new DiskError("reserve space for", path, Object.assign(new Error(code), { code }));
@@ -189,10 +214,18 @@ export class Disk {
   unlink(path: string): void {
     this.#try("remove", path, () => this.#calls.unlink(path));
   }
-  /** With its parents, and their names durable; does nothing when it is there. */
+  /** With its parents, all their names durable; does nothing when it is there. */
   makeFolder(path: string, mode: number): void {
-    this.#try("create the folder", path, () => this.#calls.makeFolder(path, mode));
-    this.syncFolder(dirname(path));
+    const first = this.#try("create the folder", path, () => this.#calls.makeFolder(path, mode));
+    if (first === undefined) {
+      // We may have died before we came to this; whoever else made it may keep us from reading the folder above.
+      try {
+        this.syncFolder(dirname(path));
+      } catch {}
+      return;
+    }
+    for (let folder = path; folder.length >= first.length && folder !== dirname(folder); folder = dirname(folder))
+      this.syncFolder(dirname(folder));
   }
 
   /** A small file, whole and durable under its name or not there: written beside, synced, renamed, its folder synced. */

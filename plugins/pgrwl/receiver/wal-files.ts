@@ -2,7 +2,7 @@
  * WAL on disk, as pg_receivewal leaves it: whole segments under their names, the one being received as `NAME.partial`
  * in full size with a tail of zeros.
  */
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { formatLsn } from "../../common/postgres/lsn.ts";
 import { parseSegmentHeader, segmentHeaderBytes } from "../../common/postgres/segment-header.ts";
 import { formatSegmentName, segmentAt, type WalSegment } from "../../common/postgres/wal-segments.ts";
@@ -125,17 +125,22 @@ export class WalFiles {
     this.#file = undefined;
   }
 
-  /** Moves a file of the folder out of the way, into a folder of its own. @returns Where it is, below the receive folder. */
-  setAside(file: string, reason: string): string {
+  /**
+   * Moves a file out of the way, into a folder of its own.
+   * @param file Its path below the receive folder.
+   */
+  setAside(file: string, reason: string): void {
     const { directory, onSetAside } = this.#options;
     const folder = join(directory, asideFolder);
+    const path = join(directory, file);
     this.#disk.makeFolder(folder, 0o750);
-    const place = join(folder, `${file}.${Date.now()}`);
-    this.#disk.rename(join(directory, file), place);
+    let at = Date.now();
+    const place = () => join(folder, `${basename(file)}.${at}`);
+    while (this.#disk.isThere(place())) at++;
+    this.#disk.rename(path, place());
     this.#disk.syncFolder(folder);
-    this.#disk.syncFolder(directory);
+    this.#disk.syncFolder(dirname(path));
     onSetAside(file, reason);
-    return place;
   }
 
   #open(): OpenFile {
@@ -154,6 +159,11 @@ export class WalFiles {
     const { directory, segmentSizeBytes } = this.#options;
     const fd = this.#disk.reopen(path);
     if (fd === undefined) return undefined;
+    if (fd === "no file") {
+      this.setAside(`${name}.partial`, "it is no regular file");
+      return undefined;
+    }
+    let isOpen = true;
     try {
       const { isFile, sizeBytes } = this.#disk.about(fd, path);
       const head = Buffer.alloc(segmentHeaderBytes);
@@ -169,16 +179,17 @@ export class WalFiles {
             : undefined;
       if (reason !== undefined) {
         this.#disk.close(fd);
+        isOpen = false;
         this.setAside(`${name}.partial`, reason);
         return undefined;
       }
-      if (sizeBytes < segmentSizeBytes) this.#disk.extend(fd, path, segmentSizeBytes);
+      this.#disk.complete(fd, path, sizeBytes, segmentSizeBytes);
       // Somebody else may have created it, or we, just before a crash.
       this.#disk.sync(fd, path);
       this.#disk.syncFolder(directory);
       return { fd, hasContent: sizeBytes > 0 };
     } catch (error) {
-      this.#disk.close(fd);
+      if (isOpen) this.#disk.close(fd);
       throw error;
     }
   }
@@ -244,24 +255,28 @@ export class WalFiles {
 
   /** A file of the final name may be replaced by its equal only. */
   #makeWay(file: OpenFile, final: string): void {
-    const fd = this.#disk.reopen(final);
-    if (fd === undefined) return;
-    let isEqual: boolean;
-    let sizeBytes: number;
+    const found = this.#disk.openToRead(final);
+    if (found === undefined) return;
+    const reason = found === "no file" ? "it is no regular file" : this.#whyInTheWay(found, file, final);
+    if (reason !== undefined) this.setAside(file.name, reason);
+  }
+
+  /** @returns Undefined when it is the same. @throws {GapError} */
+  #whyInTheWay(fd: number, file: OpenFile, final: string): string | undefined {
+    const { segmentSizeBytes } = this.#options;
     try {
-      sizeBytes = this.#disk.about(fd, final).sizeBytes;
-      isEqual = sizeBytes === this.#options.segmentSizeBytes && this.#areEqual([fd, final], [file.fd, file.path]);
+      const { isFile, sizeBytes } = this.#disk.about(fd, final);
+      if (!isFile) return "it is no regular file";
+      if (sizeBytes !== segmentSizeBytes) return `its size is ${sizeBytes}, not ${segmentSizeBytes}`;
+      if (this.#areEqual([fd, final], [file.fd, file.path])) return undefined;
     } finally {
       this.#disk.close(fd);
     }
-    if (isEqual) return;
-    if (sizeBytes === this.#options.segmentSizeBytes)
-      throw new GapError(
-        "diverged",
-        `Cannot complete ${final}: it is there already, with other WAL than the server sends now; the server was set back in time`,
-        { file: file.name },
-      );
-    this.setAside(file.name, `its size is ${sizeBytes}, not ${this.#options.segmentSizeBytes}`);
+    throw new GapError(
+      "diverged",
+      `Cannot complete ${final}: it is there already, with other WAL than the server sends now; the server was set back in time`,
+      { file: file.name },
+    );
   }
 
   #areEqual([oneFd, onePath]: [number, string], [otherFd, otherPath]: [number, string]): boolean {
