@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import type { ConnectionKeywords } from "../../plugins/common/postgres/conninfo.ts";
+import { withConnection } from "../../plugins/common/postgres/connection.ts";
+import { type ConnectionKeywords, resolveConnection } from "../../plugins/common/postgres/conninfo.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { createFolder, type TemporaryFolder } from "../harness/folders.ts";
 import { freePort } from "../harness/ports.ts";
 import { type PostgresServer, startPostgres } from "../harness/postgres.ts";
-import { type ConnectOptions, connectForReplication, failureOf, openSockets } from "../harness/replication.ts";
+import { type ConnectOptions, connectForReplication, failureOf, limits, openSockets } from "../harness/replication.ts";
 import { startTcpProxy } from "../harness/tcp-proxy.ts";
 import { waitFor } from "../harness/wait.ts";
 
@@ -171,6 +172,25 @@ describeWith(["postgresql"], "a login for replication", () => {
       expect(found).toBe(places(expected === "primary" ? server.port : standby.port));
       const reversed = await logIn({ ...list(server.port, standby.port), target_session_attrs: wanted });
       if (wanted !== "any") expect(reversed).toBe(found);
+    });
+
+    test("lets questions in SQL choose alike", async () => {
+      const ask = async (more: ConnectionKeywords) => {
+        const keywords = { host: `${folder.path},${standby.socketFolder},${server.socketFolder}`, user: "postgres" };
+        const port = `1,${standby.port},${server.port}`;
+        const target = await resolveConnection({ ...keywords, port, dbname: "postgres", ...more }, {});
+        return await withConnection(target, { ...limits, applicationName: "test" }, (query) =>
+          query<{ standby: boolean }>("SELECT pg_is_in_recovery() AS standby"),
+        );
+      };
+      expect(await ask({})).toEqual([{ standby: true }]);
+      expect(await ask({ target_session_attrs: "read-write" })).toEqual([{ standby: false }]);
+      expect(await ask({ target_session_attrs: "prefer-standby" })).toEqual([{ standby: true }]);
+      await expect(
+        ask({ host: standby.socketFolder, port: String(standby.port), target_session_attrs: "primary" }),
+      ).rejects.toThrow(
+        `Cannot query PostgreSQL at ${standby.socketFolder}:${standby.port}: this is a standby, and target_session_attrs=primary wants another`,
+      );
     });
 
     test("and a wish that none fulfils says what was found", async () => {

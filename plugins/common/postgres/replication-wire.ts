@@ -146,7 +146,15 @@ export class Wire extends PgConnection {
       else this.finish({ kind: "protocol", found });
       return;
     }
-    const encrypted: TLSSocket = connectTls({ ...this.#options.encryption, socket: this.#socket });
+    let encrypted: TLSSocket;
+    try {
+      encrypted = connectTls({ ...this.#options.encryption, socket: this.#socket });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const found = `the certificates or the key cannot be used: ${reason}`;
+      this.finish({ kind: "encryption", error: new Error(found, { cause }) });
+      return;
+    }
     this.stream = encrypted;
     encrypted.on("error", (error) => this.#socketFailed(error));
     encrypted.once("secureConnect", () => {
