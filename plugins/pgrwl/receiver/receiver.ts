@@ -28,6 +28,10 @@ export interface Memory {
   systemIdentifier?: string | undefined;
   /** The gap behind which the next stream begins, at the slot's position, then at the server's. */
   beyondGap?: "slot" | "server" | undefined;
+  /** The server has given the slot up; it is of no more use. */
+  slotIsLost?: boolean;
+  /** Where the last session began: the same again is nothing new. */
+  begun?: string | undefined;
   /** The fork that was told of already. */
   fork?: string | undefined;
 }
@@ -58,11 +62,17 @@ export class Receiver {
   async run(): Promise<void> {
     const { settings, telemetry } = this.#options;
     try {
+      let accepted = 0;
       while (!this.#isStopping) {
         telemetry.set("streamingSince", 0);
         const failure = await this.#attempt();
         if (this.#isStopping) break;
-        if (failure === "again") continue;
+        accepted = failure === "again" && telemetry.number("streamingSince") === 0 ? accepted + 1 : 0;
+        if (failure === "again") {
+          // A gap behind a gap: whatever goes round in a circle must not spin.
+          if (accepted > 1) await this.#wait(this.#backOff.next());
+          continue;
+        }
         if (failure === undefined) {
           this.#stand({ state: "finished" });
           this.#log("info", "End position reached; reception ends", {

@@ -111,7 +111,11 @@ export class Session {
 
   /** Who the server is and where it stands; makes the slot if it is missing. */
   async #ask(): Promise<ServerState> {
-    const { settings, telemetry, log } = this.#options;
+    const { settings, telemetry, memory, log } = this.#options;
+    if (memory.slotIsLost) {
+      await this.#server.dropSlot(settings.slot);
+      memory.slotIsLost = false;
+    }
     let slot = await this.#server.slot(settings.slot);
     if (slot === undefined) {
       if (!settings.createSlot)
@@ -133,17 +137,19 @@ export class Session {
   }
 
   async #receive(files: WalFiles, state: ServerState, segmentSizeBytes: number, mode: number): Promise<void> {
-    const { telemetry, lag, log, settings } = this.#options;
+    const { telemetry, lag, memory, log, settings } = this.#options;
     const { start, since } = this.#chooseStart(state, segmentSizeBytes);
     telemetry.setLsn("streamStart", start.lsn);
     lag.restart(state.lsn, start.lsn, since);
-    log("info", "Reception begins", {
+    const begun = `${start.timeline}:${start.lsn}`;
+    log(memory.begun === begun ? "debug" : "info", "Reception begins", {
       slot: settings.slot,
       timeline: start.timeline,
       position: formatLsn(start.lsn),
       source: start.source,
       behind_bytes: Number(state.lsn - start.lsn),
     });
+    memory.begun = begun;
     let next: NextTimeline | undefined = start;
     while (next) {
       const { timeline, lsn }: NextTimeline = next;
@@ -353,6 +359,7 @@ export class Session {
     };
     if (gap.reason === "wal_removed" || gap.reason === "slot_lost") {
       memory.beyondGap = memory.beyondGap === undefined && state.slotLsn !== undefined ? "slot" : "server";
+      memory.slotIsLost = gap.reason === "slot_lost";
       return;
     }
     memory.last = undefined;

@@ -167,8 +167,11 @@ export class WalStream implements StreamHandlers {
     if (files.written > files.flushed) {
       const began = performance.now();
       telemetry.set("flushingSince", Date.now() / 1000);
-      files.flush();
-      telemetry.set("flushingSince", 0);
+      try {
+        files.flush();
+      } finally {
+        telemetry.set("flushingSince", 0);
+      }
       telemetry.observeFlush((performance.now() - began) / 1000);
       telemetry.set("lastFlushAt", Date.now() / 1000);
     }

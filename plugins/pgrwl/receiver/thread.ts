@@ -24,7 +24,6 @@ self.onmessage = ({ data }: MessageEvent<ToThread>) => {
       if (isStopping) tell({ kind: "stopped" });
       else receiver = undefined;
     },
-    (error) =>
-      tell({ kind: "failed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+    (error) => tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) }),
   );
 };
