@@ -134,7 +134,7 @@ test("deleting all versions takes those of the named objects alone", async () =>
   expect([...(bucket?.versions.keys() ?? [])].sort()).toEqual(["a/b", "ab"]);
 });
 
-test("a WAL segment is one request, and so is an absent object's first answer", async () => {
+test("what fits in a part is put with one request and read with one", async () => {
   const storage = await open(settings({ part_size: "16MiB" }));
   await storage.put("x", large);
   expect(server.requests).toEqual(["PUT x"]);
