@@ -48,6 +48,7 @@ const tools = {
   prometheus: () => isInPath("prometheus"),
   promtool: () => isInPath("promtool"),
   openssl: () => isInPath("openssl"),
+  "openssh-server": () => existsSync("/usr/sbin/sshd") && isInPath("ssh-keygen"),
   "systemd-analyze": () => isInPath("systemd-analyze"),
   "wal-g": () => isInPath("wal-g"),
   "dist/holdfast": () => existsSync(new URL("../../dist/holdfast", import.meta.url)),
