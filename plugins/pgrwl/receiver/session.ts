@@ -213,8 +213,10 @@ export class Session {
       place: connection.place,
       abort: () => connection.destroy(),
       serverLsn: state.lsn,
+      stuckAt: memory.stuckAt ?? 0n,
       onStreaming: () => {
         memory.beyondGap = undefined;
+        memory.stuckAt = undefined;
         memory.systemIdentifier = state.systemIdentifier;
         onStreaming();
       },
