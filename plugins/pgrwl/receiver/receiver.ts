@@ -121,7 +121,8 @@ export class Receiver {
     try {
       this.#takeFolder();
       this.#stand({ state: "connecting" });
-      const target = await resolveConnection(settings.connection, environment);
+      // The password file has lines of their own for replication, as it has for pg_receivewal.
+      const target = await resolveConnection(settings.connection, environment, "replication");
       const connection = await ReplicationConnection.connect(target, {
         applicationName: settings.applicationName,
         timeoutMs: settings.connectTimeoutMs,

@@ -285,7 +285,7 @@ export class Session {
     const path = join(settings.directory, name);
     const content = await this.#server.historyFile(timeline);
     if (existsSync(path)) {
-      if (readFileSync(path, "utf8") === content) return;
+      if (readFileSync(path).equals(content)) return;
       throw new GapError(
         "timeline",
         `Cannot go on: ${path} is the history of another timeline ${timeline} than the server's`,
