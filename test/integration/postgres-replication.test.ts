@@ -95,9 +95,21 @@ describeWith(["postgresql"], "a replication connection", () => {
     const handlers = new Received().handlers;
     const missing = connection.start("START_REPLICATION SLOT gone PHYSICAL 0/1000000", handlers, limits);
     expect(await failureOf(missing)).toMatchObject({ kind: "server_error", sqlState: "42704" });
-    const ahead = connection.start("START_REPLICATION PHYSICAL FF/0", handlers, limits);
-    expect(await failureOf(ahead)).toMatchObject({ kind: "server_error" });
     expect(await connection.command("SHOW wal_segment_size", limits)).toEqual([["16MB"]]);
+  });
+
+  test.each([
+    ["of the future", "FF/0", "XX000", "is ahead of the WAL flush position"],
+    ["that is gone", "0/0", "58P01", "has already been removed"],
+  ])("learns of a start %s from the stream: the server has entered it by then", async (_, start, sqlState, found) => {
+    await using own = await connectAndClose(keywordsOf(server));
+    const text = `START_REPLICATION PHYSICAL ${start} TIMELINE 1`;
+    const started = await own.connection.start(text, new Received().handlers, limits);
+    if (started.kind !== "streaming") throw new Error("Expected a stream");
+    const failure = await failureOf(started.stream.ended);
+    expect(failure).toMatchObject({ kind: "server_error", sqlState });
+    expect(failure.message).toStartWith(`Cannot stream WAL from 127.0.0.1:${server.port}: ERROR ${sqlState}: `);
+    expect(failure.message).toContain(found);
   });
 
   test("refuses a second command at the same time, and one that nobody waits for any more", async () => {

@@ -139,7 +139,8 @@ export class ReplicationConnection {
   }
 
   /**
-   * Runs START_REPLICATION. Handlers are called from the next turn of the event loop on: behind this promise.
+   * Runs START_REPLICATION. Handlers are called from the next turn of the event loop on: behind this promise. That the WAL
+   * is gone (58P01), or not there yet (XX000), the server tells in the stream only: its `ended` is rejected then.
    * @throws {ReplicationError} As with {@link command}.
    */
   async start(text: string, handlers: StreamHandlers, limits: Limits): Promise<ReplicationStart> {

@@ -1,5 +1,5 @@
 /** What the receive folder holds: where reception ended, and whose WAL it is. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, constants as zlib } from "node:zlib";
 import { parseSegmentHeader, type SegmentHeader, segmentHeaderBytes } from "../../common/postgres/segment-header.ts";
@@ -10,6 +10,8 @@ export interface HeldSegment extends WalSegment {
   /** The file's name, without a folder. */
   readonly file: string;
   readonly isComplete: boolean;
+  /** Nothing was received into it: it was made, and proves nothing. */
+  readonly isEmpty: boolean;
   /** Undefined when the file tells nothing: it is compressed, or nothing was received yet. */
   readonly header: SegmentHeader | undefined;
   /** Unix milliseconds of the last write. */
@@ -74,12 +76,16 @@ function* examine(
       continue;
     }
     const { timeline, number, file, isComplete, ending } = candidate;
-    const held = { timeline, number, file, isComplete, header, modifiedAt };
-    if (isComplete || header !== undefined || ending !== "") yield held;
-    else empty.push(held);
+    const isEmpty = !isComplete && header === undefined && ending === "";
+    const held = { timeline, number, file, isComplete, isEmpty, header, modifiedAt };
+    if (isEmpty) empty.push(held);
+    else yield held;
   }
   yield* empty;
 }
+
+/** Of pgrwl's encryption: magic and salt before the first chunk, nonce and tag around it. */
+const encryptionBytes = 6 + 16 + 12 + 16;
 
 interface Findings {
   readonly reason?: string;
@@ -91,7 +97,8 @@ function examineFile(candidate: Named, segmentSizeBytes: number): Findings {
   const { folder, file, ending, isComplete } = candidate;
   let fd: number;
   try {
-    fd = openSync(join(folder, file), "r");
+    // A pipe without a writer must not hold us up.
+    fd = openSync(join(folder, file), constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     // Meanwhile it may have been completed or archived.
     return { reason: `it cannot be opened: ${(error as NodeJS.ErrnoException).code}`, modifiedAt: 0 };
@@ -100,7 +107,8 @@ function examineFile(candidate: Named, segmentSizeBytes: number): Findings {
     const about = fstatSync(fd);
     const modifiedAt = about.mtimeMs;
     if (!about.isFile()) return { reason: "it is no regular file", modifiedAt };
-    if (ending.endsWith(".aes")) return { modifiedAt };
+    if (ending.endsWith(".aes"))
+      return about.size > encryptionBytes ? { modifiedAt } : { reason: "it is cut off", modifiedAt };
     const found = ending === "" ? readPlain(fd) : readCompressed(fd, about.size, ending);
     if (isComplete && ending === "" && about.size !== segmentSizeBytes)
       return { reason: `its size is ${about.size}, not ${segmentSizeBytes}`, modifiedAt };

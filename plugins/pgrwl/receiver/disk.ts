@@ -229,13 +229,12 @@ export class Disk {
   }
 
   /** A small file, whole and durable under its name or not there: written beside, synced, renamed, its folder synced. */
-  writeWhole(path: string, content: string, mode: number): void {
+  writeWhole(path: string, content: Uint8Array, mode: number): void {
     const beside = `${path}.tmp`;
-    const bytes = Buffer.from(content);
     const fd = this.#try("create", beside, () => this.#calls.open(beside, replace, mode));
     try {
       this.#try("set the mode of", beside, () => this.#calls.chmod(fd, mode));
-      this.write(fd, beside, bytes, 0, bytes.length, 0);
+      this.write(fd, beside, content, 0, content.length, 0);
       this.sync(fd, beside);
     } finally {
       this.close(fd);

@@ -11,6 +11,10 @@ export interface Failure {
 
 /** SQLSTATE `undefined_file`: what the server answers for WAL that it has no more. */
 const undefinedFile = "58P01";
+/** Such an answer names the segment in every language; one about a history file does not. */
+const segmentName = /(?<![0-9A-F])[0-9A-F]{24}(?![0-9A-F])/;
+/** Where the segment went away while it was read, SQLSTATE may be any. Source: PostgreSQL, `CheckXLogRemoved()`. */
+const removed = /requested WAL segment \S+ has already been removed/;
 /** SQLSTATE `object_not_in_prerequisite_state`: what the server answers for a slot that it has given up. */
 const wrongState = "55000";
 
@@ -29,7 +33,7 @@ function reasonOf(error: unknown): DisconnectReason {
 export function gapOf(error: unknown): GapError | undefined {
   if (error instanceof GapError) return error;
   if (!(error instanceof ReplicationError)) return undefined;
-  if (error.sqlState === undefinedFile && /has already been removed/.test(error.message))
+  if (removed.test(error.message) || (error.sqlState === undefinedFile && segmentName.test(error.message)))
     return new GapError("wal_removed", error.message);
   if (error.sqlState === wrongState && /invalidated|can no longer/.test(error.message))
     return new GapError("slot_lost", error.message);

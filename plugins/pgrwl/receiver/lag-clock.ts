@@ -30,8 +30,9 @@ export class LagClock {
     if (this.#marks.length > mostMarks) this.#marks = inPairs(this.#marks);
   }
 
-  /** Everything before `lsn` is flushed here. */
+  /** Everything before `lsn` is flushed here. A new timeline repeats what the one before had in the same segment. */
   flushedTo(lsn: bigint): void {
+    if (lsn <= this.#flushed) return;
     this.#flushed = lsn;
     const left = this.#marks.findIndex((mark) => mark.lsn > lsn);
     if (left !== 0) this.#marks.splice(0, left === -1 ? this.#marks.length : left);

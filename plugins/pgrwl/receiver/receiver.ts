@@ -32,6 +32,8 @@ export interface Memory {
   slotIsLost?: boolean;
   /** Where the last session began: the same again is nothing new. */
   begun?: string | undefined;
+  /** The end of what could not be taken, because of the disk or of a gap: until that is written, nothing has changed. */
+  stuckAt?: bigint | undefined;
   /** The fork that was told of already. */
   fork?: string | undefined;
 }
@@ -119,7 +121,8 @@ export class Receiver {
     try {
       this.#takeFolder();
       this.#stand({ state: "connecting" });
-      const target = await resolveConnection(settings.connection, environment);
+      // The password file has lines of their own for replication, as it has for pg_receivewal.
+      const target = await resolveConnection(settings.connection, environment, "replication");
       const connection = await ReplicationConnection.connect(target, {
         applicationName: settings.applicationName,
         timeoutMs: settings.connectTimeoutMs,
@@ -146,6 +149,9 @@ export class Receiver {
     } catch (error) {
       const streamed = telemetry.number("streamingSince") > 0;
       if (streamed && performance.now() - began > goodStreamMs) this.#backOff.reset();
+      // An attempt that comes no further than this one is no stream, and its failure no news.
+      const isStuck = error instanceof DiskError || error instanceof GapError;
+      if (isStuck) this.#memory.stuckAt = telemetry.lsn("received");
       return failureOf(error);
     }
   }

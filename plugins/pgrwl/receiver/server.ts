@@ -81,15 +81,17 @@ export class Server {
     await this.#rows(`DROP_REPLICATION_SLOT ${quote(name)}`);
   }
 
-  /** The history file of a timeline above 1, as the server has it. */
-  async historyFile(timeline: number): Promise<string> {
-    const [name, content] = await this.#row(`TIMELINE_HISTORY ${timeline}`);
-    if (name === historyFileName(timeline) && content != null) return content;
-    throw this.#error("protocol", `it answers TIMELINE_HISTORY ${timeline} with the file ${JSON.stringify(name)}`);
+  /** The history file of a timeline above 1, byte for byte: the reasons in it have the server's encoding. */
+  async historyFile(timeline: number): Promise<Buffer> {
+    const command = `TIMELINE_HISTORY ${timeline}`;
+    const limits = { timeoutMs: this.#timeoutMs, signal: this.#signal };
+    const [[name, content] = []] = await this.#connection.commandBytes(command, limits);
+    if (name?.toString() === historyFileName(timeline) && content) return content;
+    throw this.#error("protocol", `it answers ${command} with the file ${JSON.stringify(name?.toString())}`);
   }
   /** Oldest first; none for timeline 1. */
   async history(timeline: number): Promise<Ancestor[]> {
-    return timeline === 1 ? [] : parseTimelineHistory(await this.historyFile(timeline));
+    return timeline === 1 ? [] : parseTimelineHistory((await this.historyFile(timeline)).toString("latin1"));
   }
 
   async #show(name: string): Promise<string> {

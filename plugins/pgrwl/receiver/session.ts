@@ -213,8 +213,10 @@ export class Session {
       place: connection.place,
       abort: () => connection.destroy(),
       serverLsn: state.lsn,
+      stuckAt: memory.stuckAt ?? 0n,
       onStreaming: () => {
         memory.beyondGap = undefined;
+        memory.stuckAt = undefined;
         memory.systemIdentifier = state.systemIdentifier;
         onStreaming();
       },
@@ -283,7 +285,7 @@ export class Session {
     const path = join(settings.directory, name);
     const content = await this.#server.historyFile(timeline);
     if (existsSync(path)) {
-      if (readFileSync(path, "utf8") === content) return;
+      if (readFileSync(path).equals(content)) return;
       throw new GapError(
         "timeline",
         `Cannot go on: ${path} is the history of another timeline ${timeline} than the server's`,
@@ -332,7 +334,7 @@ export class Session {
 
   /** Accepts a gap: whatever cannot be continued is moved, nothing is deleted. */
   #goBeyond(gap: GapError, files: WalFiles, state: ServerState, segmentSizeBytes: number): void {
-    const { memory, telemetry, tell, log } = this.#options;
+    const { memory, settings, telemetry, tell, log } = this.#options;
     const index = gapReasons.indexOf(gap.reason);
     telemetry.addToList("gaps", index);
     tell({ kind: "gap", reason: gap.reason, refused: false, message: gap.message });
@@ -358,13 +360,15 @@ export class Session {
       }
     };
     if (gap.reason === "wal_removed" || gap.reason === "slot_lost") {
-      memory.beyondGap = memory.beyondGap === undefined && state.slotLsn !== undefined ? "slot" : "server";
-      memory.slotIsLost = gap.reason === "slot_lost";
+      const isSlotLost = gap.reason === "slot_lost";
+      const hasSlot = isSlotLost || state.slotLsn !== undefined;
+      memory.beyondGap = memory.beyondGap === undefined && hasSlot ? "slot" : "server";
+      memory.slotIsLost = isSlotLost && settings.createSlot;
       return;
     }
     memory.last = undefined;
     memory.systemIdentifier = state.systemIdentifier;
-    const { directory } = this.#options.settings;
+    const { directory } = settings;
     const chosen = gap.file === undefined ? readdirSync(directory).filter(moves) : [gap.file];
     for (const file of chosen) files.setAside(file, `gap: ${gap.reason}`);
   }

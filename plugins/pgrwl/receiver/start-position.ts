@@ -46,14 +46,21 @@ export function chooseStart(
   segmentSizeBytes: number,
 ): StartPosition {
   let behindFork: StartPosition | undefined;
-  for (const { timeline, lsn, file } of resumable(held, last, server, segmentSizeBytes)) {
-    // Once the next timeline has files of its own, what lies beyond the fork does not matter any more.
-    if (behindFork && timeline < behindFork.timeline) return behindFork;
+  for (const { timeline, lsn, file, isEmpty } of resumable(held, last, server, segmentSizeBytes)) {
+    if (behindFork && isEmpty) break;
     const start = following(timeline, lsn, file, server, segmentSizeBytes);
-    if (start.forkBehind === undefined) return start;
-    behindFork ??= start;
+    // Files from beyond a fork come first; those of the timelines behind it may have lower numbers and still reach further.
+    if (start.forkBehind === undefined) return behindFork && behindFork.timeline > timeline ? behindFork : start;
+    if (behindFork === undefined || behindFork.timeline < start.timeline) behindFork = start;
   }
   return behindFork ?? withoutFiles(server, segmentSizeBytes);
+}
+
+interface Resumption {
+  readonly timeline: number;
+  readonly lsn: bigint;
+  readonly file: string;
+  readonly isEmpty: boolean;
 }
 
 /** Where each file, or the last segment where no file is newer, would let reception go on; the newest first. */
@@ -62,11 +69,12 @@ function* resumable(
   last: LastSegment | undefined,
   server: ServerState,
   segmentSizeBytes: number,
-): Generator<{ readonly timeline: number; readonly lsn: bigint; readonly file: string }> {
-  const after = (timeline: number, number: number, file: string) => ({
+): Generator<Resumption> {
+  const after = (timeline: number, number: number, file: string, isEmpty = false): Resumption => ({
     timeline,
     lsn: segmentStart(number, segmentSizeBytes),
     file,
+    isEmpty,
   });
   let memory = last;
   for (const segment of held) {
@@ -80,7 +88,7 @@ function* resumable(
       yield after(memory.timeline, memory.number + 1, formatSegmentName(memory, segmentSizeBytes));
       memory = undefined;
     }
-    yield after(segment.timeline, number, segment.file);
+    yield after(segment.timeline, number, segment.file, segment.isEmpty);
   }
   if (memory) yield after(memory.timeline, memory.number + 1, formatSegmentName(memory, segmentSizeBytes));
 }

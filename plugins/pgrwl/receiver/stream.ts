@@ -24,7 +24,9 @@ export interface StreamOptions {
   readonly abort: () => void;
   /** Where the server's WAL ended when it was asked: up to there, silence is no stream yet. */
   readonly serverLsn: bigint;
-  /** The server sends WAL, or has none to send: it did not find that it has removed it. */
+  /** What has to be received and written before it counts: an earlier stream came so far and failed here, not at the server. */
+  readonly stuckAt: bigint;
+  /** WAL is received and written, or the server has none to send: it did not find that it has removed it. */
   readonly onStreaming: () => void;
 }
 
@@ -99,12 +101,17 @@ export class WalStream implements StreamHandlers {
     if (this.#finished) return;
     const message = decodeServerMessage(payload);
     this.#serverAt(message.serverEnd);
-    if (!this.#isStreaming && (message.kind === "wal" || this.#options.files.written >= this.#options.serverLsn)) {
+    if (message.kind === "wal") this.#onWal(message);
+    if (!this.#isStreaming && this.#isGettingOn(message.kind === "wal")) {
       this.#isStreaming = true;
       this.#options.onStreaming();
     }
-    if (message.kind === "wal") this.#onWal(message);
-    else if (message.replyRequested) this.flushAndReport();
+    if (message.kind !== "wal" && message.replyRequested) this.flushAndReport();
+  }
+
+  #isGettingOn(hasWritten: boolean): boolean {
+    const { files, serverLsn, stuckAt } = this.#options;
+    return files.written >= serverLsn || (hasWritten && files.written >= stuckAt);
   }
 
   drained(): void {

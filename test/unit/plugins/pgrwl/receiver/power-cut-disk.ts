@@ -80,6 +80,10 @@ export class PowerCutDisk implements DiskCalls {
     this.#folders.set(directory, folder);
   }
 
+  /** What the end of a process does. */
+  closeAll(): void {
+    this.#open.clear();
+  }
   get openCount(): number {
     return this.#open.size;
   }

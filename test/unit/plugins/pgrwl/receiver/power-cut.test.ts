@@ -40,10 +40,13 @@ class Machine {
   position = this.first;
   begun = this.first;
   last: LastSegment | undefined;
+  /** With the code `dead`: the end of the process, or of the machine. */
   fault: { readonly after: number; readonly code: string } | undefined;
   fillsWithZeros = false;
   setAside: string[] = [];
   #calls = 0;
+  /** Nothing that is called has an effect any more. */
+  #isDead = false;
 
   constructor() {
     this.files.begin(1, this.first);
@@ -53,9 +56,10 @@ class Machine {
     this.disk.beforeChange = () => {
       this.check();
       this.#calls++;
-      if (this.fault === undefined || this.#calls < this.fault.after) return;
-      const { code } = this.fault;
+      const code = this.#isDead ? "dead" : this.fault && this.#calls >= this.fault.after ? this.fault.code : undefined;
+      if (code === undefined) return;
       this.fault = undefined;
+      this.#isDead ||= code === "dead";
       throw Object.assign(new Error(code), { code });
     };
     return new WalFiles({
@@ -150,6 +154,10 @@ class Machine {
     this.fault = { after: this.#calls + after, code };
   }
 
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
   settle(): void {
     try {
       this.files.flush();
@@ -168,11 +176,23 @@ class Machine {
   end(random: () => number, isPowerCut: boolean): void {
     const left = this.disk.left(random, isPowerCut);
     this.last = undefined;
-    this.disk = PowerCutDisk.from(this.directory, left);
+    this.fault = undefined;
+    this.#isDead = false;
+    if (isPowerCut) this.disk = PowerCutDisk.from(this.directory, left);
+    else this.disk.closeAll();
     this.files = this.#attach();
     this.begun = this.position = this.files.flushed;
     this.#resume(left);
     this.check(false);
+  }
+
+  /** Receives once more what is there already, as from a slot that stands far behind. */
+  rewind(segments: number): void {
+    const earliest = startOf(
+      this.server.forks.findLast(({ timeline }) => timeline <= this.timeline)?.lsn ?? this.first,
+    );
+    const lsn = startOf(this.position) - BigInt(segments) * size;
+    this.#begin(this.timeline, lsn < earliest ? earliest : lsn);
   }
 
   /** Goes on where a new session would, from what the folder holds. */
@@ -211,7 +231,8 @@ class Machine {
 type Step =
   | { readonly kind: "receive"; readonly bytes: number }
   | { readonly kind: "flush" | "reconnect" | "kill" | "cut" }
-  | { readonly kind: "fork"; readonly behind: number };
+  | { readonly kind: "fork"; readonly behind: number }
+  | { readonly kind: "rewind"; readonly segments: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -224,6 +245,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("flush" as const) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("reconnect" as const, "kill" as const, "cut" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("rewind" as const), segments: fc.nat(3) }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("fork" as const), behind: fc.oneof(fc.constant(0), fc.nat(2 * mib)) }),
@@ -233,13 +255,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const fault = fc.record({
   at: fc.nat(60),
   after: fc.integer({ min: 1, max: 12 }),
-  code: fc.constantFrom("ENOSPC", "EIO", "EROFS", "EDQUOT"),
+  code: fc.constantFrom("ENOSPC", "EIO", "EROFS", "EDQUOT", "dead", "dead"),
+  isPowerCut: fc.boolean(),
 });
 
 function run(machine: Machine, { kind, ...of }: Step, random: () => number): void {
   if (kind === "receive") machine.receive((of as { bytes: number }).bytes);
   else if (kind === "flush") machine.flush();
   else if (kind === "fork") machine.fork((of as { behind: number }).behind);
+  else if (kind === "rewind") machine.rewind((of as { segments: number }).segments);
   else if (kind === "reconnect") machine.reconnect();
   else machine.end(random, kind === "cut");
 }
@@ -248,7 +272,7 @@ test("whatever was flushed is there after a power cut at any system call, whatev
   fc.assert(
     fc.property(
       fc.array(step, { minLength: 3, maxLength: 40 }),
-      fc.array(fault, { maxLength: 3 }),
+      fc.array(fault, { maxLength: 4 }),
       fc.boolean(),
       fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
       (steps, faults, zeros, dice) => {
@@ -262,6 +286,10 @@ test("whatever was flushed is there after a power cut at any system call, whatev
             run(machine, one, random);
           } catch (error) {
             if (!(error instanceof DiskError)) throw error;
+            if (machine.isDead) {
+              machine.end(random, due?.isPowerCut ?? true);
+              continue;
+            }
             // What a session does that broke: it tries to keep what came, and the next one begins anew.
             machine.settle();
             machine.reconnect();
