@@ -1,5 +1,4 @@
 /** One instance: its worker from start to stop, its schedule, and what is known of it. */
-
 import type { InstanceConfig } from "../config/config.ts";
 import type { Snapshots } from "../metrics/snapshots.ts";
 import { formatAddress } from "../sdk/index.ts";
@@ -8,6 +7,7 @@ import { createRedactor } from "../system/redact.ts";
 import type { Repeats } from "../system/repeats.ts";
 import type { InstanceState, InstanceStatus } from "../system/status.ts";
 import { messageOf } from "./failures.ts";
+import { type PlainStatus, redactedStatus } from "./plain-status.ts";
 import { type Notice, PluginFailure, PluginWorker } from "./plugin-worker.ts";
 import type { Failure, FailureReason, PluginFacts, PluginSource } from "./protocol.ts";
 import { after, Backoff, nextTick, waited } from "./timing.ts";
@@ -73,6 +73,7 @@ export class Instance {
   #callOffStale: () => void = () => {};
   #nextRunAt: number | undefined;
   #lastError: InstanceStatus["lastError"];
+  #said: PlainStatus | undefined;
   readonly #first = Promise.withResolvers<Failure | undefined>();
 
   constructor(
@@ -157,6 +158,8 @@ export class Instance {
       lastDurationSeconds: this.history.lastDurationSeconds,
       nextRunAt: this.#nextRunAt,
       lastError: this.#lastError,
+      facts: this.#said?.facts ?? {},
+      problem: this.#said?.problem,
       restarts: this.history.restarts,
       series: this.#dependencies.snapshots.samples(name),
       hasRoutes: this.#socket !== undefined,
@@ -217,6 +220,7 @@ export class Instance {
       this.#socket = undefined;
       this.#worker = undefined;
       this.#nextRunAt = undefined;
+      this.#said = undefined;
     }
   }
 
@@ -265,6 +269,7 @@ export class Instance {
   }
 
   #hear(notice: Notice): void {
+    if (notice.kind !== "log") this.#said = redactedStatus(notice.status, this.#redact);
     switch (notice.kind) {
       case "log":
         this.#log[notice.level](notice.message, notice.fields);

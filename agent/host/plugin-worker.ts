@@ -8,7 +8,7 @@ import type { Failure, FromWorker, PluginFacts, PluginSource, SetupRequest, ToWo
 import { after } from "./timing.ts";
 
 /** Beside this file in the sources; the executable keeps the entry points' tree below its root. */
-const entry = isExecutable ? "/$bunfs/root/host/worker.js" : new URL("./worker.ts", import.meta.url).href;
+const entry = isExecutable ? "/$bunfs/root/agent/host/worker.js" : new URL("./worker.ts", import.meta.url).href;
 
 /** A killed process may need a while to end, for instance in the middle of a write to a slow disk. */
 const reapEveryMs = 100;

@@ -2,6 +2,7 @@
 import type { SnapshotFamily } from "../metrics/snapshots.ts";
 import type { PlainIssue } from "../sdk/issues.ts";
 import type { LogFields, LogLevel } from "../sdk/log.ts";
+import type { PlainStatus } from "./plain-status.ts";
 
 export type { SnapshotFamily };
 
@@ -51,9 +52,17 @@ export type FromWorker =
   | { readonly kind: "ready"; readonly collects: boolean; readonly routes: boolean }
   /** `load`, `validate`, `describe` or `setup` could not be done. */
   | { readonly kind: "refused"; readonly failure: Failure }
-  | { readonly kind: "collected"; readonly families: readonly SnapshotFamily[] }
-  | { readonly kind: "collect-failed"; readonly failure: Failure }
-  | { readonly kind: "published"; readonly families: readonly SnapshotFamily[] }
+  | {
+      readonly kind: "collected";
+      readonly families: readonly SnapshotFamily[];
+      readonly status: PlainStatus | undefined;
+    }
+  | { readonly kind: "collect-failed"; readonly failure: Failure; readonly status: PlainStatus | undefined }
+  | {
+      readonly kind: "published";
+      readonly families: readonly SnapshotFamily[];
+      readonly status: PlainStatus | undefined;
+    }
   /** The worker is of no more use: a stray error, or work that ended by itself. */
   | { readonly kind: "broken"; readonly failure: Failure }
   | { readonly kind: "stopped" }

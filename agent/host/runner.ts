@@ -9,6 +9,7 @@ import { createRun } from "../sdk/run.ts";
 import { builtInPlugins } from "./builtin.ts";
 import { toFailure } from "./failures.ts";
 import { plainFields, plainMessage } from "./plain-fields.ts";
+import { plainStatus } from "./plain-status.ts";
 import { checkedInstance, checkedPlugin, defaultSeconds } from "./plugin-shape.ts";
 import type { FromWorker, PluginSource, SetupRequest, SnapshotFamily, ToWorker } from "./protocol.ts";
 import { Routes } from "./routes.ts";
@@ -135,7 +136,8 @@ export class Runner {
       this.#postFamilies("collected", await this.#families());
     } catch (error) {
       restore();
-      this.#post({ kind: "collect-failed", failure: toFailure(error, collecting.signal.aborted) });
+      const failure = toFailure(error, collecting.signal.aborted);
+      this.#post({ kind: "collect-failed", failure, status: plainStatus(this.#instance) });
     }
     this.#collecting = undefined;
     this.#tidyOnce();
@@ -166,7 +168,7 @@ export class Runner {
 
   #postFamilies(kind: "collected" | "published", families: readonly SnapshotFamily[]): void {
     this.#post(
-      { kind, families },
+      { kind, families, status: plainStatus(this.#instance) },
       families.map((family) => family.bytes.buffer),
     );
   }

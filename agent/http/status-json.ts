@@ -37,6 +37,8 @@ function instanceJson(instance: InstanceStatus) {
     last_duration_seconds: instance.lastDurationSeconds ?? null,
     next_run_at: iso(instance.nextRunAt),
     last_error: lastError ? { at: iso(lastError.at), reason: lastError.reason, message: lastError.message } : null,
+    facts: instance.facts,
+    problem: instance.problem ?? null,
     restarts: instance.restarts,
     series: instance.series,
     has_routes: instance.hasRoutes,

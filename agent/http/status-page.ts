@@ -46,8 +46,7 @@ const glyphs: Readonly<Record<InstanceState, string>> = {
 /** The whole page; every text from outside is escaped. Links are relative, for proxies that add a prefix. */
 export function statusPage(status: AgentStatus, context: PageContext): string {
   const { instances, lastReload } = status;
-  const failing = instances.filter(({ state }) => state === "failing").length;
-  const title = failing > 0 ? `${failing} failing · holdfast` : "holdfast";
+  const title = [...troubles(instances), "holdfast"].join(" · ");
   const notices = [
     ...(lastReload.successful ? [] : [failedReload(status, context.now)]),
     ...context.notices.map((text) => html`<p class="notice" role="status">${text}</p>`),
@@ -99,10 +98,20 @@ function summary(instances: readonly InstanceStatus[]): string {
     const number = instances.filter((instance) => instance.state === state).length;
     return number === 0 ? [] : [`${number} ${state}`];
   });
-  const series = instances.reduce((sum, instance) => sum + instance.series, 0);
-  return [count(instances.length, "instance", "instances"), ...parts, `${series.toLocaleString("en")} series`].join(
-    " · ",
-  );
+  const series = instances.reduce((sum, instance) => sum + instance.series, 0).toLocaleString("en");
+  const troubled = instances.filter(({ problem }) => problem !== undefined).length;
+  const problems = troubled === 0 ? [] : [`${troubled} with a problem`];
+  return [count(instances.length, "instance", "instances"), ...parts, ...problems, `${series} series`].join(" · ");
+}
+
+/** For the title, which a tab shows: what somebody should look at. */
+function troubles(instances: readonly InstanceStatus[]): string[] {
+  const failing = instances.filter(({ state }) => state === "failing").length;
+  const problems = instances.filter(({ state, problem }) => state !== "failing" && problem !== undefined).length;
+  return [
+    ...(failing > 0 ? [`${failing} failing`] : []),
+    ...(problems > 0 ? [count(problems, "problem", "problems")] : []),
+  ];
 }
 
 function table(instances: readonly InstanceStatus[], context: PageContext): Html {
@@ -117,13 +126,13 @@ ${instances.map((instance) => rows(instance, context))}
 }
 
 function rows(instance: InstanceStatus, context: PageContext): Html {
-  const { name, plugin, version, state, lastSuccessAt, lastDurationSeconds, nextRunAt } = instance;
+  const { name, plugin, version, lastSuccessAt, lastDurationSeconds, nextRunAt } = instance;
   const about = [plugin, version, instance.source === "built-in" ? undefined : instance.source];
   const next = instance.collecting ? "now" : nextRunAt === undefined ? "–" : when(nextRunAt, context.now);
   return html`<tbody>
 <tr>
 <th scope="row">${name}<span>${about.filter((part) => part !== undefined).join(" · ")}</span></th>
-<td data-label="State"><span class="state ${state}"><span aria-hidden="true">${glyphs[state]}</span> ${state}</span></td>
+<td data-label="State">${pill(instance)}</td>
 <td data-label="Last success" class="when">${lastSuccess(instance, lastSuccessAt, context.now)}</td>
 <td data-label="Took" class="number">${lastDurationSeconds === undefined ? "–" : took(lastDurationSeconds)}</td>
 <td data-label="Next run" class="when">${next}</td>
@@ -131,8 +140,32 @@ function rows(instance: InstanceStatus, context: PageContext): Html {
 <td data-label="Restarts" class="number">${instance.restarts.toLocaleString("en")}</td>
 <td data-label="Links" class="links"><span>${links(instance, context.hostname)}</span></td>
 </tr>
+${facts(instance)}
+${problem(instance)}
 ${lastError(instance, context.now)}
 </tbody>`;
+}
+
+/** An instance that runs and tells of a problem is no green one. */
+function pill({ state, problem }: InstanceStatus): Html {
+  if (state === "running" && problem !== undefined) return pillOf("failing", "problem");
+  return pillOf(state, state);
+}
+
+function pillOf(looks: InstanceState, word: string): Html {
+  return html`<span class="state ${looks}"><span aria-hidden="true">${glyphs[looks]}</span> ${word}</span>`;
+}
+
+function facts({ facts }: InstanceStatus): Html | string {
+  const entries = Object.entries(facts);
+  if (entries.length === 0) return "";
+  return html`<tr class="more facts"><td colspan="8"><dl>${entries.map(([name, text]) => html`<div><dt>${name}</dt><dd>${text}</dd></div>`)}</dl></td></tr>`;
+}
+
+function problem({ problem }: InstanceStatus): Html | string {
+  if (problem === undefined) return "";
+  return html`<tr class="more error"><td colspan="8"><div>Problem
+<code>${problem}</code></div></td></tr>`;
 }
 
 function lastSuccess({ intervalSeconds }: InstanceStatus, at: number | undefined, now: number): Html | string {
@@ -143,7 +176,7 @@ function lastSuccess({ intervalSeconds }: InstanceStatus, at: number | undefined
 function lastError({ lastError, lastSuccessAt, state }: InstanceStatus, now: number): Html | string {
   if (!lastError) return "";
   const isPast = state === "running" && (lastSuccessAt ?? lastError.at) >= lastError.at;
-  return html`<tr class="error ${isPast ? "past" : ""}"><td colspan="8"><div>${isPast ? "Recovered; the last error was" : "Error"} ${when(lastError.at, now)} (${lastError.reason})
+  return html`<tr class="more error ${isPast ? "past" : ""}"><td colspan="8"><div>${isPast ? "Recovered; the last error was" : "Error"} ${when(lastError.at, now)} (${lastError.reason})
 <code>${lastError.message}</code></div></td></tr>`;
 }
 

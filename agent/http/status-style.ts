@@ -39,7 +39,7 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; background: v
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 th, td { padding: .65rem .9rem; text-align: left; vertical-align: baseline; }
 thead th { color: var(--soft); font-size: .8rem; font-weight: 600; white-space: nowrap; }
-tbody tr:not(.error) > * { border-top: 1px solid var(--line); }
+tbody tr:not(.more) > * { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; overflow-wrap: anywhere; }
 tbody th span { display: block; color: var(--soft); font-weight: 400; font-size: .86rem; }
 .number { text-align: right; white-space: nowrap; }
@@ -50,7 +50,10 @@ tbody th span { display: block; color: var(--soft); font-weight: 400; font-size:
 .failing { color: var(--bad); background: var(--bad-back); }
 .starting, .restarting { color: var(--wait); background: var(--wait-back); }
 .stopping { color: var(--off); background: var(--off-back); }
-tr.error td { padding: 0 .9rem .75rem; }
+tr.more td { padding: 0 .9rem .75rem; }
+tr.facts dl { display: flex; flex-wrap: wrap; gap: .25rem 1.6rem; margin: -.2rem 0 0; }
+tr.facts dt, tr.facts dd { display: inline; margin: 0; overflow-wrap: anywhere; }
+tr.facts dt { color: var(--soft); font-size: .86rem; margin-right: .4rem; }
 tr.error div { padding: .45rem .8rem; border-left: 3px solid var(--bad); border-radius: 0 .3rem .3rem 0; background: var(--bad-back); }
 tr.past div { border-color: var(--line); background: none; color: var(--soft); }
 tr.error code { display: block; max-height: 9em; overflow: auto; white-space: pre-wrap; }
@@ -64,13 +67,14 @@ footer .soft { flex-basis: 100%; overflow-wrap: anywhere; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table { background: none; border: 0; }
   tbody { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; margin-bottom: .8rem; padding: .5rem 0; }
-  tbody tr:not(.error) > * { border: 0; }
-  tbody th, tbody td, tr.error td { padding: .22rem 1rem; }
+  tbody tr:not(.more) > * { border: 0; }
+  tbody th, tbody td, tr.more td { padding: .22rem 1rem; }
   tbody td.number { text-align: left; }
   tbody th { font-size: 1.05rem; }
-  tbody tr:not(.error) td { display: grid; grid-template-columns: 8rem 1fr; }
-  tbody tr:not(.error) td::before { content: attr(data-label); color: var(--soft); }
+  tbody tr:not(.more) td { display: grid; grid-template-columns: 8rem 1fr; }
+  tbody tr:not(.more) td::before { content: attr(data-label); color: var(--soft); }
   tr.error td { padding: .4rem 1rem .5rem; }
+  tr.facts dl { margin: .2rem 0; gap: .15rem 1rem; }
   .state { justify-self: start; }
   .links > span { display: flex; flex-wrap: wrap; }
 }

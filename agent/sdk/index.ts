@@ -2,7 +2,14 @@
 export { z } from "zod";
 export type { Log, LogFields, LogLevel } from "./log.ts";
 export type { Metrics } from "./metrics.ts";
-export { type CollectContext, definePlugin, type Plugin, type PluginInstance, type SetupContext } from "./plugin.ts";
+export {
+  type CollectContext,
+  definePlugin,
+  type Plugin,
+  type PluginInstance,
+  type PluginStatus,
+  type SetupContext,
+} from "./plugin.ts";
 export { type Recording, type Replay, replay } from "./replay.ts";
 export { createRun, type Run, RunError, type RunErrorReason, type RunOptions, type RunResult } from "./run.ts";
 export { type LogLine, type TestInstance, type TestOptions, testPlugin } from "./testing.ts";

@@ -59,8 +59,18 @@ export interface PluginInstance {
   readonly http?: Hono;
   /** Long-running work. Its promise must stay open until the signal is aborted; an earlier end is a failure. */
   start?(context: { readonly signal: AbortSignal; readonly run: Run }): Promise<void>;
+  /** What people see of the instance on the status page. Asked at the end of each collection and at each `publish()`. */
+  status?(): PluginStatus;
   /** The last call before the worker ends; it has ten seconds. */
   stop?(): void | Promise<void>;
+}
+
+/** What an instance says of itself to people; programs read its metrics. */
+export interface PluginStatus {
+  /** By their names, in the order of the page; undefined ones are left out. At most twelve are shown. */
+  readonly facts?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
+  /** Why somebody should look at it, in one sentence, while its collections succeed. */
+  readonly problem?: string | undefined;
 }
 
 /** Declares a plugin. It only adds types: the object is returned as it came. */

@@ -26,6 +26,10 @@ export interface InstanceStatus {
   readonly lastDurationSeconds: number | undefined;
   readonly nextRunAt: number | undefined;
   readonly lastError: { readonly at: number; readonly reason: string; readonly message: string } | undefined;
+  /** What the plugin says of itself to people, by name. */
+  readonly facts: Readonly<Record<string, string>>;
+  /** Why, by the plugin's word, somebody should look at it although it runs. */
+  readonly problem: string | undefined;
   readonly restarts: number;
   readonly series: number;
   /** Whether `/<name>/` answers. */

@@ -7,6 +7,7 @@ debian_servers=(
   "barman:/usr/bin/barman"
   "prometheus:/usr/bin/prometheus"
   "openssl:/usr/bin/openssl"
+  "openssh-server:/usr/sbin/sshd"
 )
 
 # install_servers [PACKAGE...]: installs those of the packages (default: all) that are missing. Prints why it cannot,

@@ -1,5 +1,5 @@
 /** Server processes: each leads a process group, which ends with it, and writes to a log that errors quote. */
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { asUser } from "./users.ts";
 import { waitFor } from "./wait.ts";
 
@@ -88,6 +88,56 @@ export class ServerProcess implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+}
+
+/**
+ * SIGKILL to a process and all below it, so that none can act on the end of another. A process group is not enough:
+ * each of PostgreSQL's processes leads one of its own. Waits until all have ended, and with them their shared memory.
+ */
+export async function killTree(pid: number): Promise<void> {
+  // Stopped first: it can neither start another nor see one end.
+  signalIfThere(pid, "SIGSTOP");
+  const children = childrenByParent();
+  const tree = [pid];
+  for (const parent of tree) tree.push(...(children.get(parent) ?? []));
+  for (const member of tree) signalIfThere(member, "SIGKILL");
+  await waitFor("killed processes to end", () => tree.every(hasEnded));
+}
+
+/** Whether nothing of a process is left but its exit status. */
+function hasEnded(pid: number): boolean {
+  try {
+    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true;
+  }
+}
+
+function childrenByParent(): Map<number, number[]> {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    const parent = parentOf(name);
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  return children;
+}
+
+/** Source: proc(5), /proc/PID/stat; the name in parentheses may hold anything. Undefined when the process has ended. */
+function parentOf(pid: string): number | undefined {
+  try {
+    const [, parent] = /\) \S (\d+) [^)]*$/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+    return Number(parent);
+  } catch {
+    return undefined;
+  }
+}
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended.
   }
 }
 

@@ -4,10 +4,14 @@ import { chown } from "node:fs/promises";
 
 export const isRoot = process.getuid?.() === 0;
 
-/** The user as whom a server will run: `wanted` where this process is root, else its own. */
+/**
+ * The user as whom a server will run: `wanted` where this process is root, else its own.
+ * Without the package that makes `wanted`, root takes `nobody`.
+ */
 export function serverUser(wanted: string): string {
+  if (isRoot) return findAccount(wanted) === undefined ? "nobody" : wanted;
   // Not `os.userInfo()`: Bun's trusts the variable USER, and says "unknown" without it.
-  return isRoot ? wanted : Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
+  return Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
 }
 
 /** The command as `user`, in the same process: its id is the server's own. */
@@ -23,9 +27,15 @@ export async function giveTo(user: string, path: string): Promise<void> {
 }
 
 function accountOf(user: string): { uid: number; gid: number } {
+  const account = findAccount(user);
+  if (account === undefined) throw new Error(`Cannot run a server as ${user}: no such user in /etc/passwd`);
+  return account;
+}
+
+function findAccount(user: string): { uid: number; gid: number } | undefined {
   for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
     const [name, , uid, gid] = line.split(":");
     if (name === user) return { uid: Number(uid), gid: Number(gid) };
   }
-  throw new Error(`Cannot run a server as ${user}: no such user in /etc/passwd`);
+  return undefined;
 }

@@ -1,12 +1,14 @@
 /** One connection to a PostgreSQL server, for as long as a few questions take. */
 import { readFile } from "node:fs/promises";
 import { Client, type ClientConfig } from "pg";
-import type { ConnectionTarget } from "./conninfo.ts";
+import type { ConnectionTarget, HostTarget, TargetSessionAttributes } from "./conninfo.ts";
+import { passesOf, sessionRefusal } from "./session-attributes.ts";
 
 export type Query = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 
 /**
- * Connects, asks and disconnects. Whatever happens, nothing stays open past the deadline.
+ * Connects to the first server of the target that will do, asks and disconnects. Whatever happens, nothing stays open
+ * past the deadline.
  * @param ask Gets a function that runs one statement and returns its rows, by column name.
  * @throws {Error} The server cannot be reached, refuses, or does not answer in time; the message names host and port, no secret.
  */
@@ -17,10 +19,14 @@ export async function withConnection<Answer>(
 ): Promise<Answer> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   let failure: unknown;
-  for (const ssl of await sslAttempts(target)) {
+  let unfit: Server | undefined;
+  let place = placeOf(target);
+  for (const { server, ssl } of await attemptsOf(target)) {
+    if (server === unfit) continue;
+    place = placeOf({ host: server.host.address ?? server.host.host, port: server.host.port });
     const client = new Client({
-      ...clientConfig(target, ssl),
-      connectionTimeoutMillis: timeoutMs,
+      ...clientConfig(target, server.host, ssl),
+      connectionTimeoutMillis: connectTimeoutOf(target, timeoutMs),
       application_name: target.applicationName ?? applicationName,
     });
     // Without a listener an error of an idle connection would end the process.
@@ -29,14 +35,20 @@ export async function withConnection<Answer>(
     over.promise.catch(() => {});
     const abort = () => over.reject(deadline.reason);
     deadline.addEventListener("abort", abort, { once: true });
+    let isAsked = false;
     try {
       deadline.throwIfAborted();
       await Promise.race([client.connect(), over.promise]);
       const query: Query = async (sql, values = []) => (await client.query(sql, [...values])).rows;
+      const refusal = await Promise.race([refusalOf(server.wanted, query), over.promise]);
+      if (refusal !== undefined) throw new Error(refusal);
+      isAsked = true;
       return await Promise.race([ask(query), over.promise]);
     } catch (error) {
       failure = error;
-      if (deadline.aborted || !isSslRefusal(error)) break;
+      if (isSslRefusal(error) && !deadline.aborted) continue;
+      if (deadline.aborted || isAsked || isLoginRefusal(error)) break;
+      unfit = server;
     } finally {
       deadline.removeEventListener("abort", abort);
       void client.end().catch(() => {});
@@ -50,10 +62,46 @@ export async function withConnection<Answer>(
       : failure instanceof Error
         ? failure.message
         : String(failure);
-  throw new Error(`Cannot query PostgreSQL at ${target.host}:${target.port}: ${found}`, { cause: failure });
+  throw new Error(`Cannot query PostgreSQL at ${place}: ${found}`, { cause: failure });
 }
 
 type Ssl = NonNullable<ClientConfig["ssl"]>;
+
+interface Server {
+  readonly host: HostTarget;
+  readonly wanted: TargetSessionAttributes;
+}
+
+const placeOf = ({ host, port }: Pick<HostTarget, "host" | "port">) => `${host}:${port}`;
+
+/** With several hosts, one that swallows all packets leaves the others their time. */
+const connectTimeoutOf = (
+  { hosts, connectTimeoutMs = Number.POSITIVE_INFINITY }: ConnectionTarget,
+  timeoutMs: number,
+) => Math.min(Math.ceil(timeoutMs / hosts.length), connectTimeoutMs);
+
+/** Every server of the list in every way, in libpq's order. */
+async function attemptsOf(target: ConnectionTarget): Promise<{ server: Server; ssl: Ssl }[]> {
+  const servers = passesOf(target.targetSessionAttributes).flatMap((wanted) =>
+    target.hosts.map((host): Server => ({ host, wanted })),
+  );
+  const attempts = servers.map(async (server) =>
+    (await sslAttempts({ ...target, host: server.host.host })).map((ssl) => ({ server, ssl })),
+  );
+  return (await Promise.all(attempts)).flat();
+}
+
+async function refusalOf(wanted: TargetSessionAttributes, query: Query): Promise<string | undefined> {
+  if (wanted === "any") return undefined;
+  const [row] = await query<{ standby: boolean; readonly: string }>(
+    "SELECT pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only') AS readonly",
+  );
+  return sessionRefusal(wanted, { isStandby: row?.standby === true, isReadOnly: row?.readonly === "on" });
+}
+
+/** Wrong password, or nobody whom the server lets in: libpq does not ask the next one then. */
+const isLoginRefusal = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("28");
 
 const isSslRefusal = (error: unknown): boolean =>
   error instanceof Error && /does not support SSL|no encryption|SSL off|SSL on/i.test(error.message);
@@ -82,6 +130,15 @@ async function sslAttempts({ host, sslmode, sslrootcert, sslcert, sslkey }: Conn
 }
 
 /** Every field is given: node-postgres would take a missing one from the agent's own environment. */
-function clientConfig({ host, port, database, user, password, options }: ConnectionTarget, ssl: Ssl): ClientConfig {
-  return { host, port, database, user, password: password ?? "", ssl, options: options ?? "" };
+function clientConfig({ database, user, options }: ConnectionTarget, host: HostTarget, ssl: Ssl): ClientConfig {
+  const { port, password } = host;
+  return {
+    host: host.address ?? host.host,
+    port,
+    database,
+    user,
+    password: password ?? "",
+    ssl,
+    options: options ?? "",
+  };
 }

@@ -6,49 +6,63 @@
 import { readFile, stat } from "node:fs/promises";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
+import {
+  type ConnectionKeywords,
+  isKeyword,
+  type Keyword,
+  keywords,
+  parseConnectionString,
+} from "./connection-string.ts";
 
-/** The keywords that are understood, as they stand in a connection string. */
-const keywords = {
-  host: "PGHOST",
-  hostaddr: "PGHOSTADDR",
-  port: "PGPORT",
-  dbname: "PGDATABASE",
-  user: "PGUSER",
-  password: "PGPASSWORD",
-  passfile: "PGPASSFILE",
-  service: "PGSERVICE",
-  sslmode: "PGSSLMODE",
-  sslrootcert: "PGSSLROOTCERT",
-  sslcert: "PGSSLCERT",
-  sslkey: "PGSSLKEY",
-  application_name: "PGAPPNAME",
-  connect_timeout: "PGCONNECT_TIMEOUT",
-  options: "PGOPTIONS",
-} as const;
+export { type ConnectionKeywords, type Keyword, parseConnectionString };
 
-export type Keyword = keyof typeof keywords;
-export type ConnectionKeywords = Readonly<Partial<Record<Keyword, string>>>;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A connection that is known in full. `host` is a directory of Unix sockets when it begins with a slash. */
+/** A connection that is known in full. `host` and `port` are the first server's, as are those of `hosts`. */
 export interface ConnectionTarget {
+  /** A directory of Unix sockets when it begins with a slash. */
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
   readonly password: string | undefined;
   readonly sslmode: SslMode;
+  /** A file, or `system`. Undefined also when nothing names one and `~/.postgresql/root.crt` does not exist. */
   readonly sslrootcert: string | undefined;
   readonly sslcert: string | undefined;
   readonly sslkey: string | undefined;
   readonly applicationName: string | undefined;
   readonly options: string | undefined;
+  /** The servers to try in turn; at least one. */
+  readonly hosts: readonly HostTarget[];
+  readonly targetSessionAttributes: TargetSessionAttributes;
+  /** For one server of the list; undefined: no limit of its own. */
+  readonly connectTimeoutMs: number | undefined;
+  /** Of the client's private key. */
+  readonly sslpassword: string | undefined;
+  /** Tells the server in the clear which host is wanted. */
+  readonly sslsni: boolean;
+  readonly channelBinding: ChannelBinding;
+}
+
+/** One server of a list. */
+export interface HostTarget {
+  /** Name or address, or a directory of Unix sockets when it begins with a slash. */
+  readonly host: string;
+  /** Where to connect instead of asking for the address of `host`, which its certificate is still held against. */
+  readonly address: string | undefined;
+  readonly port: number;
+  readonly password: string | undefined;
 }
 
 const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
 export type SslMode = (typeof sslModes)[number];
 
-const isKeyword = (name: string): name is Keyword => Object.hasOwn(keywords, name);
+const sessionAttributes = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"] as const;
+export type TargetSessionAttributes = (typeof sessionAttributes)[number];
+
+const channelBindings = ["disable", "prefer", "require"] as const;
+export type ChannelBinding = (typeof channelBindings)[number];
 
 /** Whether an environment names a server: then `{}` is a connection that was meant. */
 export function namesServer(environment: Environment): boolean {
@@ -56,88 +70,117 @@ export function namesServer(environment: Environment): boolean {
 }
 
 /**
- * The keywords of a connection string: `postgresql://user@host:5432/db?sslmode=require` or `host=db1 dbname=postgres`.
- * @throws {SyntaxError} It is neither, or holds a keyword that is not understood. The message never repeats the text.
- */
-export function parseConnectionString(text: string): ConnectionKeywords {
-  return /^postgres(?:ql)?:\/\//.test(text) ? parseUri(text) : parseKeyValues(text);
-}
-
-function parseUri(text: string): ConnectionKeywords {
-  const match =
-    /^postgres(?:ql)?:\/\/(?:([^:@/?]*)(?::([^@/?]*))?@)?([^:/?[\]]*|\[[^\]]*\])(?::(\d*))?(?:\/([^?]*))?(?:\?(.*))?$/.exec(
-      text,
-    );
-  if (!match)
-    throw new SyntaxError(
-      "Cannot read the connection URI: expected postgresql://[user[:password]@]host[:port]/[database][?key=value]",
-    );
-  const [, user, password, host, port, dbname, query] = match.map((part) => part && decodeURIComponent(part));
-  const written = { user, password, host: host?.replace(/^\[|\]$/g, ""), port, dbname };
-  const result: Partial<Record<Keyword, string>> = {};
-  for (const [name, value] of [...Object.entries(written), ...new URLSearchParams(query ?? "")]) {
-    if (value) assign(result, name, value);
-  }
-  return result;
-}
-
-function parseKeyValues(text: string): ConnectionKeywords {
-  const pair = /\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/gy;
-  const result: Partial<Record<Keyword, string>> = {};
-  while (text.slice(pair.lastIndex).trim() !== "") {
-    const at = pair.lastIndex;
-    const match = pair.exec(text);
-    if (!match?.[1])
-      throw new SyntaxError(`Cannot read the connection string at character ${at + 1}: expected keyword=value`);
-    assign(result, match[1], (match[2] ?? match[3] ?? "").replace(/\\(.)/g, "$1"));
-  }
-  return result;
-}
-
-function assign(result: Partial<Record<Keyword, string>>, name: string, value: string): void {
-  if (!isKeyword(name))
-    throw new SyntaxError(`Cannot read the connection string: the keyword "${name}" is not understood`);
-  result[name] = value;
-}
-
-/**
  * Resolves a connection: keywords, service file, environment, defaults, password file.
- * @throws {Error} A service or a number that cannot be had.
+ * @param defaultDatabase Where nothing names one; undefined: the user's name. Tools that speak the replication protocol
+ *   look themselves up in the password file as `replication`.
+ * @throws {Error} A service, a number or a choice that cannot be had.
  */
 export async function resolveConnection(
   written: ConnectionKeywords,
   environment: Environment,
+  defaultDatabase?: string,
 ): Promise<ConnectionTarget> {
   const home = environment.HOME || homedir();
   const service = written.service ?? environment.PGSERVICE;
   const fromService = service ? await readService(service, environment, home) : {};
-  const value = (name: Keyword): string | undefined =>
-    written[name] || fromService[name] || environment[keywords[name]] || undefined;
-  const user = value("user") ?? userInfo().username;
-  const host = value("hostaddr") ?? value("host") ?? "/var/run/postgresql";
-  const port = Number(value("port") ?? 5432);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new Error(`Cannot connect to PostgreSQL: the port "${value("port")}" is no number from 1 to 65535`);
-  const sslmode = (value("sslmode") ?? "prefer") as SslMode;
-  if (!sslModes.includes(sslmode))
-    throw new Error(`Cannot connect to PostgreSQL: sslmode "${sslmode}" is none of ${sslModes.join(", ")}`);
-  const database = value("dbname") ?? user;
-  const passfile = value("passfile") ?? join(home, ".pgpass");
-  const nameForPassword = value("host") ?? host;
-  const password = value("password") ?? (await readPassword(passfile, { host: nameForPassword, port, database, user }));
+  const value = (name: Keyword): string | undefined => {
+    const variable = keywords[name];
+    return written[name] || fromService[name] || (variable && environment[variable]) || undefined;
+  };
+  const user = value("user") ?? (await ownUserName());
+  const database = value("dbname") ?? defaultDatabase ?? user;
+  const places = listHosts(value("host"), value("hostaddr"), value("port"));
+  const given = value("password");
+  const passwords = given === undefined ? await readPasswordFile(value("passfile") ?? join(home, ".pgpass")) : "";
+  const hosts = places.map(
+    (place): HostTarget => ({ ...place, password: given ?? findPassword(passwords, { ...place, database, user }) }),
+  );
+  const [first] = hosts;
+  if (first === undefined) throw new Error("Cannot connect to PostgreSQL: no host is named");
+  const inHome = async (name: string) => {
+    const file = join(home, ".postgresql", name);
+    return (await stat(file).catch(() => undefined))?.isFile() ? file : undefined;
+  };
+  const sslrootcert = value("sslrootcert") ?? (await inHome("root.crt"));
+  const sslcert = value("sslcert") ?? (await inHome("postgresql.crt"));
+  const isSystem = sslrootcert === "system";
+  const sslmode = choice("sslmode", value("sslmode") ?? (isSystem ? "verify-full" : "prefer"), sslModes);
+  if (isSystem && sslmode !== "verify-full")
+    throw new Error(`Cannot connect to PostgreSQL: sslrootcert=system needs sslmode=verify-full, found "${sslmode}"`);
   return {
-    host,
-    port,
+    host: first.address ?? first.host,
+    port: first.port,
     database,
     user,
-    password,
+    password: first.password,
     sslmode,
-    sslrootcert: value("sslrootcert"),
-    sslcert: value("sslcert"),
-    sslkey: value("sslkey"),
+    sslrootcert,
+    sslcert,
+    sslkey: value("sslkey") ?? (sslcert && (await inHome("postgresql.key"))),
     applicationName: value("application_name"),
     options: value("options"),
+    hosts,
+    targetSessionAttributes: choice("target_session_attrs", value("target_session_attrs") ?? "any", sessionAttributes),
+    connectTimeoutMs: connectTimeout(value("connect_timeout")),
+    sslpassword: value("sslpassword"),
+    sslsni: value("sslsni") !== "0",
+    channelBinding: choice("channel_binding", value("channel_binding") ?? "prefer", channelBindings),
   };
+}
+
+/** libpq asks the system who this process is; `userInfo()` of this runtime believes the variable USER. */
+async function ownUserName(): Promise<string> {
+  const users = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const own = users.split("\n").find((line) => line.split(":")[2] === String(process.geteuid?.()));
+  return own?.split(":")[0] || userInfo().username;
+}
+
+function choice<Value extends string>(name: Keyword, found: string, values: readonly Value[]): Value {
+  const value = values.find((each) => each === found);
+  if (value === undefined)
+    throw new Error(`Cannot connect to PostgreSQL: ${name} "${found}" is none of ${values.join(", ")}`);
+  return value;
+}
+
+/** Whole seconds; zero, less and nothing are no limit, and one second is two, as with libpq. */
+function connectTimeout(text: string | undefined): number | undefined {
+  const seconds = Number(text ?? 0);
+  if (!Number.isInteger(seconds))
+    throw new Error(`Cannot connect to PostgreSQL: connect_timeout "${text}" is no whole number of seconds`);
+  return seconds > 0 ? Math.min(Math.max(seconds, 2), 86_400) * 1000 : undefined;
+}
+
+const defaultHost = "/var/run/postgresql";
+
+/** Source: PostgreSQL documentation, "Specifying Multiple Hosts", section 34.1.1.3. */
+function listHosts(host: string | undefined, hostaddr: string | undefined, port: string | undefined) {
+  const names = host?.split(",").map((each) => each.trim());
+  const addresses = hostaddr?.split(",").map((each) => each.trim());
+  const ports = (port ?? "").split(",").map((each) => each.trim());
+  const count = (names ?? addresses ?? [""]).length;
+  if (names && addresses && names.length !== addresses.length)
+    throw new Error(
+      `Cannot connect to PostgreSQL: hostaddr lists ${addresses.length} and host ${names.length}; give as many of each`,
+    );
+  if (ports.length !== 1 && ports.length !== count)
+    throw new Error(
+      `Cannot connect to PostgreSQL: port lists ${ports.length} for ${count} hosts; give one, or one for each`,
+    );
+  return Array.from({ length: count }, (_, index) => {
+    const address = addresses?.[index] || undefined;
+    return {
+      host: names?.[index] || address || defaultHost,
+      address,
+      port: portNumber(ports[ports.length === 1 ? 0 : index] || "5432"),
+    };
+  });
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new Error(`Cannot connect to PostgreSQL: the port "${text}" is no number from 1 to 65535`);
+  return port;
 }
 
 async function readService(service: string, environment: Environment, home: string): Promise<ConnectionKeywords> {
@@ -172,11 +215,11 @@ export function parseService(text: string, service: string): ConnectionKeywords 
 
 type PasswordQuestion = Pick<ConnectionTarget, "host" | "port" | "database" | "user">;
 
-async function readPassword(file: string, question: PasswordQuestion): Promise<string | undefined> {
+async function readPasswordFile(file: string): Promise<string> {
   const about = await stat(file).catch(() => undefined);
   // libpq ignores a file that others may read, rather than use a password that is no secret any more.
-  if (!about?.isFile() || (about.mode & 0o077) !== 0) return undefined;
-  return findPassword(await readFile(file, "utf8").catch(() => ""), question);
+  if (!about?.isFile() || (about.mode & 0o077) !== 0) return "";
+  return await readFile(file, "utf8").catch(() => "");
 }
 
 /** The password of the first line that fits, of a file of `host:port:database:user:password` lines. */

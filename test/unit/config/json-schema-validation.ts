@@ -20,6 +20,7 @@ const keywords: Readonly<Record<string, Keyword>> = {
   const: (wanted: unknown, value) => wanted === value,
   pattern: (pattern: string, value) => typeof value !== "string" || new RegExp(pattern, "u").test(value),
   minLength: (least: number, value) => typeof value !== "string" || [...value].length >= least,
+  maxLength: (most: number, value) => typeof value !== "string" || [...value].length <= most,
   minimum: (least: number, value) => typeof value !== "number" || value >= least,
   maximum: (most: number, value) => typeof value !== "number" || value <= most,
   minItems: (least: number, value) => !Array.isArray(value) || value.length >= least,
@@ -41,7 +42,7 @@ const keywords: Readonly<Record<string, Keyword>> = {
     !isObject(value) ||
     Object.keys(value).every((key) => Object.hasOwn(properties as object, key) || fits(schema, value[key], root)),
 };
-const annotations = new Set(["$schema", "$defs", "title", "description", "default", "then", "else"]);
+const annotations = new Set(["$schema", "$defs", "title", "description", "default", "deprecated", "then", "else"]);
 
 function fits(schema: Schema | boolean, value: unknown, root: Schema): boolean {
   if (typeof schema === "boolean") return schema;

@@ -21,6 +21,25 @@ test("every instance shows its state as a word, its times and its links", () => 
   expect(page).toContain("<title>1 failing · holdfast</title>");
 });
 
+test("what a plugin says of itself stands below its instance", () => {
+  expect(statusPage(status, context)).toContain(
+    "<div><dt>State</dt><dd>streaming</dd></div><div><dt>Flushed</dt><dd>0/3000148 on timeline 1</dd></div>",
+  );
+});
+
+test("an instance that runs and tells of a problem is shown as one that needs a look", () => {
+  const troubled = instance({ problem: "WAL is missing: the slot was dropped" });
+  const page = statusPage({ ...status, instances: [troubled, instance({ name: "other" })] }, context);
+  expect(page).toContain("<title>1 problem · holdfast</title>");
+  expect(page).toContain("2 instances · 2 running · 1 with a problem");
+  expect(page).toContain('<span class="state failing"><span aria-hidden="true">▲</span> problem</span>');
+  expect(page).toContain("<code>WAL is missing: the slot was dropped</code>");
+  expect(statusJson({ ...status, instances: [troubled] }).instances[0]).toMatchObject({
+    state: "running",
+    problem: "WAL is missing: the slot was dropped",
+  });
+});
+
 test("the page needs no script, and nothing from elsewhere", () => {
   const page = statusPage(status, context);
   expect(page).not.toMatch(/<script|\son\w+=|\ssrc=|\sstyle=|@import|url\(|http-equiv/i);
@@ -64,6 +83,8 @@ test("no text from outside becomes markup", () => {
               hasRoutes: true,
               listen: nasty,
               lastError: { at: now, reason: nasty, message: nasty },
+              facts: { [nasty]: nasty },
+              problem: nasty,
             }),
           ],
         },
@@ -99,6 +120,8 @@ test("the JSON has snake_case keys, ISO moments and null for what is not known",
     last_duration_seconds: null,
     next_run_at: null,
     last_error: null,
+    facts: { State: "streaming", Flushed: "0/3000148 on timeline 1", Lag: "0 B" },
+    problem: null,
     restarts: 0,
     series: 24,
     has_routes: false,

@@ -17,6 +17,8 @@ export function instance(given: Partial<InstanceStatus>): InstanceStatus {
     lastDurationSeconds: 0.4183,
     nextRunAt: now + 18_000,
     lastError: undefined,
+    facts: {},
+    problem: undefined,
     restarts: 0,
     series: 128,
     hasRoutes: false,
@@ -44,6 +46,7 @@ export const status: AgentStatus = {
       nextRunAt: undefined,
       listen: ":7070",
       series: 24,
+      facts: { State: "streaming", Flushed: "0/3000148 on timeline 1", Lag: "0 B" },
     }),
     instance({
       name: "barman-main",

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -114,4 +114,84 @@ test("only variables that name a server count as a connection that was meant", (
   expect(namesServer({ PGHOST: "db1" })).toBe(true);
   expect(namesServer({ PGSERVICE: "main" })).toBe(true);
   expect(namesServer({ PGUSER: "postgres", PGHOST: "" })).toBe(false);
+});
+
+test.each([
+  ["postgresql://u:p@h1:1,h2:2/db", { user: "u", password: "p", host: "h1,h2", port: "1,2", dbname: "db" }],
+  ["postgresql://h1,[::1]:5433/", { host: "h1,::1", port: ",5433" }],
+  ["postgresql://%2Fvar%2Frun/x", { host: "/var/run", dbname: "x" }],
+  ["postgresql:///?password=a%2525%26b+c", { password: "a%25&b+c" }],
+  [
+    "postgresql://h/?ssl=true&target_session_attrs=read-write",
+    { host: "h", sslmode: "require", target_session_attrs: "read-write" },
+  ],
+])("the connection URI %j is understood", (text, keywords) => {
+  expect(parseConnectionString(text)).toEqual(keywords);
+});
+
+test.each(["postgresql://u:%zz@h", "postgresql://h1:x,h2/", "postgresql://u:se@cret@h/", "password=se cret=cret"])(
+  "%j is refused, and no part of a password is repeated",
+  (text) => {
+    expect(() => parseConnectionString(text)).toThrow(/^Cannot read the connection/);
+    expect(() => parseConnectionString(text)).not.toThrow(/cret|zz/);
+  },
+);
+
+test("a list of hosts has an address, a port and a password for each", async () => {
+  await writeFile(join(home, "list"), "db1:5433:*:*:one\ndb2:5432:*:*:two\n/tmp:*:*:*:socket\n", { mode: 0o600 });
+  const passfile = join(home, "list");
+  const target = await resolveConnection(
+    { host: "db1,db2,/tmp", hostaddr: "10.0.0.1,,", port: "5433,,5434", user: "u", passfile },
+    { HOME: home },
+  );
+  expect(target.hosts).toEqual([
+    { host: "db1", address: "10.0.0.1", port: 5433, password: "one" },
+    { host: "db2", address: undefined, port: 5432, password: "two" },
+    { host: "/tmp", address: undefined, port: 5434, password: "socket" },
+  ]);
+  expect(target).toMatchObject({ host: "10.0.0.1", port: 5433, password: "one" });
+  const samePort = await resolveConnection({ host: "a,b", port: "7", user: "u" }, { HOME: home });
+  expect(samePort.hosts.map(({ port }) => port)).toEqual([7, 7]);
+});
+
+test.each([
+  [{ host: "a,b", port: "1,2,3" }, /port lists 3 for 2 hosts/],
+  [{ host: "a,b", hostaddr: "10.0.0.1" }, /hostaddr lists 1 and host 2/],
+  [{ target_session_attrs: "writable" }, /target_session_attrs "writable" is none of any, /],
+  [{ channel_binding: "maybe" }, /channel_binding "maybe" is none of/],
+  [{ connect_timeout: "soon" }, /connect_timeout "soon" is no whole number/],
+  [{ sslrootcert: "system", sslmode: "require" }, /needs sslmode=verify-full/],
+])("%j is an error that says why", async (keywords, message) => {
+  await expect(resolveConnection({ user: "u", ...keywords }, { HOME: home })).rejects.toThrow(message);
+});
+
+test("choices that nothing names are libpq's", async () => {
+  const target = await resolveConnection({ user: "u" }, { HOME: home });
+  expect(target).toMatchObject({
+    sslmode: "prefer",
+    targetSessionAttributes: "any",
+    channelBinding: "prefer",
+    sslsni: true,
+    connectTimeoutMs: undefined,
+    sslrootcert: undefined,
+  });
+  expect((await resolveConnection({ user: "u", sslrootcert: "system" }, { HOME: home })).sslmode).toBe("verify-full");
+  expect((await resolveConnection({ user: "u", connect_timeout: "1" }, { HOME: home })).connectTimeoutMs).toBe(2000);
+  expect((await resolveConnection({ user: "u" }, { HOME: home, PGCONNECT_TIMEOUT: "7" })).connectTimeoutMs).toBe(7000);
+  expect((await resolveConnection({ user: "u" }, { HOME: home }, "replication")).database).toBe("replication");
+});
+
+test("certificates in ~/.postgresql are used when nothing names others", async () => {
+  const folder = join(home, "with-certificates", ".postgresql");
+  await mkdir(folder, { recursive: true });
+  for (const name of ["root.crt", "postgresql.crt", "postgresql.key"]) await writeFile(join(folder, name), "");
+  const environment = { HOME: join(home, "with-certificates") };
+  expect(await resolveConnection({ user: "u" }, environment)).toMatchObject({
+    sslrootcert: join(folder, "root.crt"),
+    sslcert: join(folder, "postgresql.crt"),
+    sslkey: join(folder, "postgresql.key"),
+  });
+  expect(
+    await resolveConnection({ user: "u", sslrootcert: "/x", sslcert: "/y", sslkey: "/z" }, environment),
+  ).toMatchObject({ sslrootcert: "/x", sslcert: "/y", sslkey: "/z" });
 });

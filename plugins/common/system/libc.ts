@@ -1,0 +1,65 @@
+/** The few calls to the C library that files need and the runtime has no function for. */
+import { dlopen, type FFIFunction } from "bun:ffi";
+
+const libraryNames = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"];
+
+function open<Functions extends Record<string, FFIFunction>>(functions: Functions) {
+  for (const name of libraryNames) {
+    try {
+      return dlopen(name, functions).symbols;
+    } catch {
+      // The next name; without any, callers do without the call.
+    }
+  }
+  return undefined;
+}
+
+const LOCK_EX_NB = 2 | 4;
+const PR_SET_NAME = 15;
+/** Error numbers of Linux. */
+const ENOSPC = 28;
+const EFBIG = 27;
+const EDQUOT = 122;
+const EIO = 5;
+const EINTR = 4;
+
+const lockCalls = () => open({ flock: { args: ["int", "int"], returns: "int" } });
+const allocateCalls = () => open({ posix_fallocate: { args: ["int", "i64", "i64"], returns: "int" } });
+const nameCalls = () => open({ prctl: { args: ["int", "cstring", "u64", "u64", "u64"], returns: "int" } });
+
+let locks: ReturnType<typeof lockCalls>;
+let allocations: ReturnType<typeof allocateCalls>;
+
+/** Takes the exclusive lock of an open file or folder. @returns False: another open description has it, or it has none. */
+export function tryLock(fd: number): boolean {
+  locks ??= lockCalls();
+  return locks === undefined || locks.flock(fd, LOCK_EX_NB) === 0;
+}
+
+/**
+ * Reserves disk space for the whole of a file, which reads as zeros where nothing was written.
+ * @returns The code of the error that a full or broken disk gives, `"unsupported"` where there is no such call.
+ */
+export function allocate(
+  fd: number,
+  sizeBytes: number,
+): "ENOSPC" | "EDQUOT" | "EFBIG" | "EIO" | "unsupported" | undefined {
+  allocations ??= allocateCalls();
+  if (allocations === undefined) return "unsupported";
+  let result: number;
+  do result = allocations.posix_fallocate(fd, 0, sizeBytes);
+  while (result === EINTR);
+  if (result === 0) return undefined;
+  const codes: Readonly<Record<number, "ENOSPC" | "EDQUOT" | "EFBIG" | "EIO">> = {
+    [ENOSPC]: "ENOSPC",
+    [EDQUOT]: "EDQUOT",
+    [EFBIG]: "EFBIG",
+    [EIO]: "EIO",
+  };
+  return codes[result] ?? "unsupported";
+}
+
+/** Names the calling thread, as `top -H` and /proc/self/task/TID/comm show it; at most 15 characters. Linux only. */
+export function nameThread(name: string): void {
+  if (process.platform === "linux") nameCalls()?.prctl(PR_SET_NAME, Buffer.from(`${name}\0`) as never, 0, 0, 0);
+}

@@ -1,0 +1,58 @@
+/** How the server is reached: libpq's connection string, or its keywords one by one. */
+import { z } from "holdfast";
+import { type ConnectionKeywords, type Keyword, parseConnectionString } from "../common/postgres/conninfo.ts";
+
+const text = z.string().min(1);
+const textOrNumber = z.union([text, z.int()]).transform(String);
+
+const connectionString = text.transform((written, context): ConnectionKeywords => {
+  try {
+    return parseConnectionString(written);
+  } catch (error) {
+    // The parser's messages never repeat the text, which may hold a password.
+    context.addIssue({
+      code: "custom",
+      message: error instanceof Error ? error.message : "expected a connection string",
+    });
+    return z.NEVER;
+  }
+});
+
+const keywords = {
+  host: text.optional().describe("Host name, the directory of the Unix socket, or a list with commas."),
+  hostaddr: text.optional(),
+  port: textOrNumber.optional(),
+  dbname: text.optional(),
+  user: text.optional(),
+  password: text.optional(),
+  passfile: text.optional(),
+  service: text.optional().describe("A section of the connection service file."),
+  sslmode: z.enum(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]).optional(),
+  sslrootcert: text.optional(),
+  sslcert: text.optional(),
+  sslkey: text.optional(),
+  sslpassword: text.optional().describe("Of the client's private key."),
+  sslsni: z.enum(["0", "1"]).optional(),
+  channel_binding: z.enum(["disable", "prefer", "require"]).optional(),
+  target_session_attrs: z
+    .enum(["any", "read-write", "read-only", "primary", "standby", "prefer-standby"])
+    .optional()
+    .describe("Which of several hosts will do."),
+  application_name: text.optional(),
+  connect_timeout: textOrNumber
+    .optional()
+    .describe("Seconds for each host, within the `connect_timeout` of the plugin."),
+  options: text.optional(),
+} satisfies Readonly<Record<Keyword, z.ZodType>>;
+
+/** Gives keywords. What is left out comes from the environment and the password file, as in libpq. */
+export const connectionSetting = z.union([connectionString, z.strictObject(keywords)]);
+
+const secrets: ReadonlySet<string> = new Set(["password", "sslpassword"]);
+
+/** The keywords as they may be shown. */
+export function redactConnection(connection: ConnectionKeywords): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(connection).map(([name, value]) => [name, secrets.has(name) ? "[REDACTED]" : value]),
+  );
+}

@@ -1,0 +1,88 @@
+/** All metrics of the plugin, as data: registered from here, and docs/plugins/pgrwl.md is written from it. */
+
+export interface MetricDefinition {
+  readonly name: string;
+  readonly type: "gauge" | "counter" | "histogram";
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+const gauge = <const Name extends string>(name: Name, help: string, labels: readonly string[] = []) =>
+  ({ name, type: "gauge", labels, help }) as const;
+const counter = <const Name extends string>(name: Name, help: string, labels: readonly string[] = []) =>
+  ({ name, type: "counter", labels, help }) as const;
+const histogram = <const Name extends string>(name: Name, help: string) =>
+  ({ name, type: "histogram", labels: [], help }) as const;
+
+export const metricTable = [
+  // Names of the original
+  counter("pgrwl_wal_bytes_received_total", "Bytes of WAL written to segments; what is received again counts again."),
+  counter("pgrwl_wal_files_received_total", "Segments that were received to their end and have their final name."),
+  gauge("pgrwl_uptime_seconds", "Seconds since the instance started."),
+
+  // Where it stands
+  gauge("pgrwl_receiver_state", "1 for the state that the receiver is in, 0 for the others.", ["state"]),
+  gauge("pgrwl_connected", "1 while WAL is streamed from the server, else 0."),
+  gauge("pgrwl_stream_start_timestamp_seconds", "Unix time since which WAL is streamed; absent while it is not."),
+  gauge("pgrwl_next_attempt_timestamp_seconds", "Unix time of the next attempt; absent while none is planned."),
+  gauge("pgrwl_server_info", "Facts of the server, known from the first connection on; always 1.", [
+    "system_identifier",
+    "version",
+  ]),
+  gauge("pgrwl_timeline", "The timeline that is received."),
+  gauge("pgrwl_segment_size_bytes", "Size of a WAL segment of the server."),
+
+  // Positions
+  gauge("pgrwl_received_lsn", "Position behind the last byte received, in bytes."),
+  gauge("pgrwl_written_lsn", "Position behind the last byte written to a file, in bytes."),
+  gauge("pgrwl_flushed_lsn", "Position up to which WAL is durable here, in bytes."),
+  gauge("pgrwl_server_lsn", "Position that the server last said it has written WAL to, in bytes."),
+  gauge(
+    "pgrwl_lag_bytes",
+    "Bytes of WAL that the server has and that are not durable here; absent while not connected.",
+  ),
+  gauge(
+    "pgrwl_lag_seconds",
+    "Seconds since which the server has WAL that is not durable here; 0 when there is none, absent when it is not known.",
+  ),
+  gauge("pgrwl_slot_retained_bytes", "Bytes of WAL that the server keeps for the slot, as of its last word."),
+
+  // Flushes
+  histogram("pgrwl_flush_duration_seconds", "How long flushes of WAL to the disk took."),
+  gauge(
+    "pgrwl_flush_start_timestamp_seconds",
+    "Unix time at which the flush that runs now began; absent while none runs.",
+  ),
+
+  // Last moments
+  gauge("pgrwl_last_message_timestamp_seconds", "Unix time of the server's last message."),
+  gauge("pgrwl_last_flush_timestamp_seconds", "Unix time at which the last flush ended."),
+  gauge("pgrwl_last_segment_timestamp_seconds", "Unix time at which the last segment was completed by this instance."),
+
+  // Events
+  counter("pgrwl_disconnects_total", "Connections lost and attempts failed, by reason.", ["reason"]),
+  gauge("pgrwl_gap", "1 while WAL is refused because the chain would break, by reason, else 0.", ["reason"]),
+  counter("pgrwl_gaps_total", "Breaks of the chain of WAL that were found, refused or not, by reason.", ["reason"]),
+  counter("pgrwl_slots_created_total", "Replication slots created."),
+  counter("pgrwl_history_files_received_total", "Timeline history files received."),
+  counter("pgrwl_set_aside_files_total", "Files renamed because they could not be gone on with."),
+  counter(
+    "pgrwl_timeline_forks_behind_total",
+    "Times that the server's timeline left ours before the end of what is here.",
+  ),
+  counter("pgrwl_messages_received_total", "Messages of WAL and keepalives received from the server."),
+  counter("pgrwl_statuses_sent_total", "Status messages sent to the server."),
+
+  // The disk
+  gauge("pgrwl_directory_free_bytes", "Bytes that the receiver may still write on the directory's file system."),
+  gauge("pgrwl_directory_size_bytes", "Size of the directory's file system."),
+  gauge(
+    "pgrwl_disk_full_in_seconds",
+    "Seconds until the disk is full at the rate of the last minutes; absent at none.",
+  ),
+] as const satisfies readonly MetricDefinition[];
+
+type NameOf<Type extends MetricDefinition["type"]> = Extract<(typeof metricTable)[number], { type: Type }>["name"];
+export type GaugeName = NameOf<"gauge">;
+export type CounterName = NameOf<"counter">;
+export type HistogramName = NameOf<"histogram">;

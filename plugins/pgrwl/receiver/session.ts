@@ -1,0 +1,375 @@
+/** What is done on one connection: who the server is, where to begin, and timeline after timeline from there. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { formatLsn, parseLsn } from "../../common/postgres/lsn.ts";
+import type { ReplicationConnection, ReplicationRow } from "../../common/postgres/replication.ts";
+import { ReplicationError } from "../../common/postgres/replication-error.ts";
+import { historyFileName } from "../../common/postgres/timeline-history.ts";
+import { parseSegmentName, segmentAt, segmentStart } from "../../common/postgres/wal-segments.ts";
+import { readHoldings } from "./directory.ts";
+import type { Disk } from "./disk.ts";
+import { gapOf } from "./failures.ts";
+import { GapError } from "./gaps.ts";
+import type { LagClock } from "./lag-clock.ts";
+import type { FromThread, ReceiverSettings } from "./protocol.ts";
+import type { Memory } from "./receiver.ts";
+import { Server } from "./server.ts";
+import { chooseStart, type ServerState, type StartPosition, withoutFiles } from "./start-position.ts";
+import { WalStream } from "./stream.ts";
+import { gapReasons, type Telemetry } from "./telemetry.ts";
+import { WalFiles } from "./wal-files.ts";
+
+export interface SessionOptions {
+  readonly connection: ReplicationConnection;
+  readonly settings: ReceiverSettings;
+  readonly telemetry: Telemetry;
+  readonly disk: Disk;
+  readonly lag: LagClock;
+  readonly memory: Memory;
+  readonly signal: AbortSignal;
+  readonly tell: (message: FromThread) => void;
+  /** WAL comes. */
+  readonly onStreaming: () => void;
+  readonly log: (
+    level: "error" | "warn" | "info" | "debug",
+    message: string,
+    fields: Readonly<Record<string, string | number | boolean | undefined>>,
+  ) => void;
+}
+
+/** How far behind the server new segments are only reserved: filled with zeros they would be written twice. */
+const catchingUpSegments = 2n;
+/** Real zeros for larger segments would hold up commits for longer than they ever save. */
+const mostZeroBytes = 64 * 2 ** 20;
+
+/** A timeline that begins where the stream ended. */
+interface NextTimeline {
+  readonly timeline: number;
+  readonly lsn: bigint;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #server: Server;
+  #stream: WalStream | undefined;
+
+  constructor(options: SessionOptions) {
+    const { connection, settings, signal } = options;
+    this.#options = options;
+    this.#server = new Server(connection, { signal, timeoutMs: settings.connectTimeoutMs });
+  }
+
+  get isStreaming(): boolean {
+    return this.#stream !== undefined;
+  }
+  finish(): void {
+    this.#stream?.finish();
+  }
+  abort(): void {
+    this.#options.connection.destroy();
+  }
+
+  /**
+   * @returns `again`: a gap was accepted, the next session goes on behind it; `finished`: the end position is reached, or
+   *   {@link finish} was called.
+   * @throws {ReplicationError} @throws {DiskError} @throws {GapError} Refused, as `onGap` says.
+   */
+  async run(): Promise<"finished" | "again"> {
+    const { settings, telemetry, disk, tell } = this.#options;
+    const serverVersion = await this.#server.version();
+    const segmentSizeBytes = await this.#server.segmentSize();
+    const mode = await this.#server.fileMode();
+    const state = await this.#ask();
+    const { systemIdentifier, timeline } = state;
+    telemetry.set("segmentSizeBytes", segmentSizeBytes);
+    tell({ kind: "server", facts: { systemIdentifier, serverVersion, timeline, segmentSizeBytes } });
+    const files: WalFiles = new WalFiles({
+      directory: settings.directory,
+      segmentSizeBytes,
+      mode,
+      systemIdentifier,
+      disk,
+      fillsWithZeros: () =>
+        segmentSizeBytes <= mostZeroBytes &&
+        telemetry.lsn("server") - files.written < catchingUpSegments * BigInt(segmentSizeBytes),
+      onSegment: (name) => this.#onSegment(name, segmentSizeBytes),
+      onSetAside: (file, reason) => this.#onSetAside(file, reason),
+    });
+    try {
+      await this.#receive(files, state, segmentSizeBytes, mode);
+      return "finished";
+    } catch (error) {
+      const gap = gapOf(error);
+      if (gap === undefined) throw error;
+      if (settings.onGap === "refuse") throw gap;
+      this.#goBeyond(gap, files, state, segmentSizeBytes);
+      return "again";
+    } finally {
+      files.close();
+    }
+  }
+
+  /** Who the server is and where it stands; makes the slot if it is missing. */
+  async #ask(): Promise<ServerState> {
+    const { settings, telemetry, memory, log } = this.#options;
+    if (memory.slotIsLost) {
+      await this.#server.dropSlot(settings.slot);
+      memory.slotIsLost = false;
+    }
+    let slot = await this.#server.slot(settings.slot);
+    if (slot === undefined) {
+      if (!settings.createSlot)
+        throw new Error(
+          `Cannot receive WAL: the server has no replication slot "${settings.slot}", and create_slot is off; ` +
+            `create it with SELECT pg_create_physical_replication_slot('${settings.slot}', true)`,
+        );
+      await this.#server.createSlot(settings.slot);
+      telemetry.add("slotsCreated");
+      log("warn", "The replication slot was missing and has been created", { slot: settings.slot });
+      slot = await this.#server.slot(settings.slot);
+    }
+    const system = await this.#server.identify();
+    const isStandby = await this.#server.isStandby();
+    const history = await this.#server.history(system.timeline);
+    telemetry.setLsn("server", system.lsn);
+    if (slot?.restartLsn !== undefined) telemetry.setLsn("slotRestart", slot.restartLsn);
+    return { ...system, isStandby, history, slotLsn: slot?.restartLsn };
+  }
+
+  async #receive(files: WalFiles, state: ServerState, segmentSizeBytes: number, mode: number): Promise<void> {
+    const { telemetry, lag, memory, log, settings } = this.#options;
+    const { start, since } = this.#chooseStart(state, segmentSizeBytes);
+    telemetry.setLsn("streamStart", start.lsn);
+    lag.restart(state.lsn, start.lsn, since);
+    const begun = `${start.timeline}:${start.lsn}`;
+    log(memory.begun === begun ? "debug" : "info", "Reception begins", {
+      slot: settings.slot,
+      timeline: start.timeline,
+      position: formatLsn(start.lsn),
+      source: start.source,
+      behind_bytes: Number(state.lsn - start.lsn),
+    });
+    memory.begun = begun;
+    let next: NextTimeline | undefined = start;
+    while (next) {
+      const { timeline, lsn }: NextTimeline = next;
+      const rows = await this.#receiveTimeline(files, state, { timeline, lsn }, mode);
+      next = rows && this.#readNext(rows, timeline, files.written, segmentSizeBytes);
+    }
+  }
+
+  #chooseStart(state: ServerState, segmentSizeBytes: number): { start: StartPosition; since: number } {
+    const { settings, memory, disk, telemetry, log } = this.#options;
+    const known = memory.systemIdentifier;
+    if (known !== undefined && known !== state.systemIdentifier && memory.last)
+      throw new GapError(
+        "system_identifier",
+        `Cannot go on: the WAL received is of the system ${known}, the server is ${state.systemIdentifier}`,
+      );
+    const now = Date.now() / 1000;
+    if (memory.beyondGap) {
+      const slotLsn = memory.beyondGap === "slot" ? state.slotLsn : undefined;
+      return { start: withoutFiles({ ...state, slotLsn }, segmentSizeBytes), since: now };
+    }
+    const { segments, ignored } = readHoldings(settings.directory, segmentSizeBytes);
+    let newestAt = 0;
+    const looked = function* () {
+      for (const segment of segments) {
+        newestAt ||= segment.modifiedAt;
+        yield segment;
+      }
+    };
+    const start = chooseStart(looked(), memory.last, state, segmentSizeBytes);
+    for (const { file, reason } of ignored) log("warn", "A file in the receive folder is not used", { file, reason });
+    if (start.forkBehind) this.#onFork(start);
+    // What an earlier process wrote may be in this machine's memory only.
+    if (start.file !== undefined && newestAt > 0) {
+      const name = [start.file, join("wal-archive", start.file)].find((one) =>
+        existsSync(join(settings.directory, one)),
+      );
+      if (name !== undefined) disk.syncFile(join(settings.directory, name));
+      disk.syncFolder(settings.directory);
+    }
+    telemetry.setLsn("flushed", start.lsn);
+    return { start, since: newestAt > 0 ? newestAt / 1000 : now };
+  }
+
+  /** @returns What follows when the timeline has ended; undefined when reception has. */
+  async #receiveTimeline(
+    files: WalFiles,
+    state: ServerState,
+    { timeline, lsn }: NextTimeline,
+    mode: number,
+  ): Promise<readonly ReplicationRow[] | undefined> {
+    const { connection, settings, telemetry, lag, signal, memory, onStreaming } = this.#options;
+    await this.#keepHistory(timeline, mode);
+    files.begin(timeline, lsn);
+    telemetry.set("timeline", timeline);
+    const stream = new WalStream({
+      settings,
+      files,
+      telemetry,
+      lag,
+      place: connection.place,
+      abort: () => connection.destroy(),
+      serverLsn: state.lsn,
+      stuckAt: memory.stuckAt ?? 0n,
+      onStreaming: () => {
+        memory.beyondGap = undefined;
+        memory.stuckAt = undefined;
+        memory.systemIdentifier = state.systemIdentifier;
+        onStreaming();
+      },
+    });
+    const command = `START_REPLICATION SLOT "${settings.slot}" PHYSICAL ${formatLsn(lsn)} TIMELINE ${timeline}`;
+    const answer = await connection.start(command, stream, { timeoutMs: settings.connectTimeoutMs, signal });
+    // The timeline ends exactly here: the server answers with the next one at once.
+    if (answer.kind === "end-of-timeline") return answer.rows;
+    this.#stream = stream;
+    try {
+      const rows = await stream.run(answer.stream);
+      return stream.isFinishedByUs ? undefined : rows;
+    } finally {
+      this.#stream = undefined;
+      this.#settle(files);
+    }
+  }
+
+  /** What came last and was not acknowledged may be all that is left of it. */
+  #settle(files: WalFiles): void {
+    const { telemetry, log } = this.#options;
+    try {
+      files.flush();
+      telemetry.setLsn("flushed", files.flushed);
+    } catch (error) {
+      log("warn", "The last WAL could not be flushed", {
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+    files.close();
+  }
+
+  #readNext(
+    rows: readonly ReplicationRow[],
+    timeline: number,
+    written: bigint,
+    segmentSizeBytes: number,
+  ): NextTimeline {
+    const { connection, log } = this.#options;
+    const refuse = (found: string) =>
+      new ReplicationError("protocol", `Cannot follow PostgreSQL at ${connection.place}: ${found}`);
+    const [row] = rows;
+    if (row === undefined)
+      throw new ReplicationError("server_shutdown", `PostgreSQL at ${connection.place} ended the stream`);
+    const next = Number(row[0]);
+    const fork = parseLsn(row[1] ?? "");
+    if (!(next > timeline) || fork === undefined)
+      throw refuse(`after timeline ${timeline} it names timeline ${row[0]} at ${row[1]}`);
+    if (fork > written)
+      throw refuse(
+        `timeline ${next} begins at ${formatLsn(fork)}, but timeline ${timeline} ended at ${formatLsn(written)}`,
+      );
+    log("info", "The server goes on with another timeline", {
+      timeline,
+      next_timeline: next,
+      position: formatLsn(fork),
+    });
+    return { timeline: next, lsn: segmentStart(segmentAt(fork, segmentSizeBytes), segmentSizeBytes) };
+  }
+
+  /** The history of a timeline is archived before any WAL of it. */
+  async #keepHistory(timeline: number, mode: number): Promise<void> {
+    if (timeline === 1) return;
+    const { settings, disk, telemetry, tell } = this.#options;
+    const name = historyFileName(timeline);
+    const path = join(settings.directory, name);
+    const content = await this.#server.historyFile(timeline);
+    if (existsSync(path)) {
+      if (readFileSync(path).equals(content)) return;
+      throw new GapError(
+        "timeline",
+        `Cannot go on: ${path} is the history of another timeline ${timeline} than the server's`,
+        {
+          file: name,
+        },
+      );
+    }
+    disk.writeWhole(path, content, mode);
+    telemetry.add("historyFiles");
+    tell({ kind: "history", name });
+  }
+
+  #onSegment(name: string, segmentSizeBytes: number): void {
+    const { telemetry, memory, tell } = this.#options;
+    memory.last = parseSegmentName(name, segmentSizeBytes);
+    telemetry.add("segments");
+    tell({ kind: "segment", name });
+  }
+
+  #onSetAside(file: string, reason: string): void {
+    const { telemetry, log, settings } = this.#options;
+    telemetry.add("setAsideFiles");
+    log("warn", "A file stood in the way and was moved", { file, reason, to: join(settings.directory, "set-aside") });
+  }
+
+  /** An asynchronous standby was promoted: what the old primary wrote beyond is archived, and on no server any more. */
+  #onFork({ forkBehind, timeline, file }: StartPosition): void {
+    if (!forkBehind) return;
+    const { memory, telemetry, log } = this.#options;
+    const key = `${forkBehind.timeline}:${forkBehind.endLsn}`;
+    if (memory.fork === key) return;
+    memory.fork = key;
+    telemetry.add("forksBehind");
+    log(
+      "warn",
+      "The server left the timeline before the end of what was received; those transactions are in the archive only",
+      {
+        timeline: forkBehind.timeline,
+        position: formatLsn(forkBehind.endLsn),
+        next_timeline: timeline,
+        newest: file,
+      },
+    );
+  }
+
+  /** Accepts a gap: whatever cannot be continued is moved, nothing is deleted. */
+  #goBeyond(gap: GapError, files: WalFiles, state: ServerState, segmentSizeBytes: number): void {
+    const { memory, settings, telemetry, tell, log } = this.#options;
+    const index = gapReasons.indexOf(gap.reason);
+    telemetry.addToList("gaps", index);
+    tell({ kind: "gap", reason: gap.reason, refused: false, message: gap.message });
+    log("error", "There is a gap in the WAL; reception goes on behind it, as on_gap says", {
+      reason: gap.reason,
+      error: gap.message,
+    });
+    files.close();
+    const moves = (file: string): boolean => {
+      const [, name = "", timelineOfHistory] = /^(?:([0-9A-F]{24})(?:\..*)?|([0-9A-F]{8})\.history)$/.exec(file) ?? [];
+      const segment = parseSegmentName(name, segmentSizeBytes);
+      const timeline = segment?.timeline ?? Number.parseInt(timelineOfHistory ?? "", 16);
+      if (Number.isNaN(timeline)) return false;
+      switch (gap.reason) {
+        case "system_identifier":
+          return true;
+        case "timeline":
+          return timeline !== state.timeline && !state.history.some((one) => one.timeline === timeline);
+        case "server_behind":
+          return timeline === state.timeline && (segment?.number ?? -1) >= segmentAt(state.lsn, segmentSizeBytes);
+        default:
+          return false;
+      }
+    };
+    if (gap.reason === "wal_removed" || gap.reason === "slot_lost") {
+      const isSlotLost = gap.reason === "slot_lost";
+      const hasSlot = isSlotLost || state.slotLsn !== undefined;
+      memory.beyondGap = memory.beyondGap === undefined && hasSlot ? "slot" : "server";
+      memory.slotIsLost = isSlotLost && settings.createSlot;
+      return;
+    }
+    memory.last = undefined;
+    memory.systemIdentifier = state.systemIdentifier;
+    const { directory } = settings;
+    const chosen = gap.file === undefined ? readdirSync(directory).filter(moves) : [gap.file];
+    for (const file of chosen) files.setAside(file, `gap: ${gap.reason}`);
+  }
+}

@@ -1,0 +1,133 @@
+/** The original's HTTP API in receive mode, under the paths of all its generations. Shapes: pgrwl, internal/httpsrv. */
+import { type Context, Hono } from "hono";
+import { formatLsn } from "../common/postgres/lsn.ts";
+import { type CompleteSegment, listCompleteSegments } from "./complete-segments.ts";
+import { redactConnection } from "./connection.ts";
+import { formatGoDuration } from "./go-duration.ts";
+import { knownLsn, lagBytes } from "./metrics.ts";
+import type { ServerFacts, Standing } from "./receiver/protocol.ts";
+import { gapReasons, type Telemetry } from "./receiver/telemetry.ts";
+import type { Gap } from "./receiver-thread.ts";
+import type { Settings } from "./settings.ts";
+
+/** What the routes tell of; its members change. */
+export interface Receiver {
+  readonly telemetry: Telemetry;
+  readonly standing: Standing;
+  readonly server: ServerFacts | undefined;
+  readonly gap: Gap | undefined;
+}
+
+export interface RoutesOptions {
+  readonly settings: Settings;
+  readonly receiver: Receiver;
+  now(): number;
+}
+
+type Handler = (c: Context) => Response | Promise<Response>;
+
+export function createRoutes({ settings, receiver, now }: RoutesOptions): Hono {
+  const app = new Hono();
+  const get = (paths: readonly string[], handler: Handler) => {
+    for (const path of paths) {
+      app.get(path, handler);
+      app.all(path, (c) => {
+        c.header("Allow", "GET, HEAD");
+        return c.text("Method Not Allowed\n", 405);
+      });
+    }
+  };
+  app.all("/healthz", (c) => c.body(null, 200));
+  get(["/status", "/api/v1/status"], () => json(statusOf(settings, receiver, now())));
+  get(["/config", "/api/v1/brief-config"], () => json({ retention_enable: false }));
+  get(["/api/v1/redacted-config"], () => json(redactedConfig(settings)));
+  const segments = shared(() => listCompleteSegments(settings.directory, segmentSize(receiver)));
+  get(["/api/v1/wals"], async () => json((await segments()).map(walItem)));
+  return app;
+}
+
+/** With a newline at the end, as Go's encoder writes it. */
+function json(value: unknown): Response {
+  return new Response(`${JSON.stringify(value)}\n`, {
+    headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" },
+  });
+}
+
+/** Questions that come while one is being answered get its answer: a long directory is read once. */
+function shared<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let asking: Promise<Answer> | undefined;
+  return () => {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  };
+}
+
+const segmentSize = ({ telemetry }: Receiver) => telemetry.number("segmentSizeBytes") || undefined;
+
+/** `running_mode` and `stream_status` are the original's; what is unknown is left out. */
+function statusOf(settings: Settings, { telemetry, standing, server, gap }: Receiver, now: number): object {
+  const { state } = telemetry;
+  const running = state === "streaming";
+  const since = telemetry.number("streamingSince");
+  const lsn = (name: Parameters<Telemetry["lsn"]>[0]) => {
+    const known = knownLsn(telemetry, name);
+    return known === undefined ? undefined : formatLsn(known);
+  };
+  return {
+    running_mode: "receive",
+    stream_status: {
+      slot: settings.slot,
+      timeline: telemetry.number("timeline") || undefined,
+      last_flush_lsn: lsn("flushed"),
+      uptime: running && since > 0 ? formatGoDuration(now - since * 1000) : undefined,
+      running,
+    },
+    state,
+    problem: standing.state === state ? standing.problem : undefined,
+    next_attempt_at: standing.nextAttemptAt === undefined ? undefined : moment(standing.nextAttemptAt),
+    received_lsn: lsn("received"),
+    written_lsn: lsn("written"),
+    server_lsn: lsn("server"),
+    lag_bytes: lagBytes(telemetry),
+    gap: gap && {
+      reason: gap.reason,
+      open: telemetry.list("gapOpen")[gapReasons.indexOf(gap.reason)] === 1,
+      refused: gap.refused,
+      message: gap.message,
+      found_at: moment(gap.foundAt),
+    },
+    server: server && { system_identifier: server.systemIdentifier, version: server.serverVersion },
+  };
+}
+
+function walItem({ name, sizeBytes, modifiedAt }: CompleteSegment): object {
+  return {
+    name,
+    ext: "",
+    filename: name,
+    size_mb: sizeBytes / 2 ** 20,
+    uploaded_at: moment(modifiedAt),
+    encrypted: false,
+  };
+}
+
+/** RFC 3339, in UTC. */
+function moment(unixMs: number): string {
+  return new Date(unixMs).toISOString();
+}
+
+/** The configuration as it would be written, with all defaults and without secrets. */
+function redactedConfig({ notes: _, end_position, postgres, ...config }: Settings): object {
+  const text = (seconds: number | undefined) => (seconds === undefined ? undefined : formatGoDuration(seconds * 1000));
+  return {
+    ...config,
+    postgres: postgres && redactConnection(postgres),
+    end_position: end_position === undefined ? undefined : formatLsn(end_position),
+    status_interval: text(config.status_interval),
+    receive_timeout: text(config.receive_timeout),
+    connect_timeout: text(config.connect_timeout),
+    back_off: { first: text(config.back_off.first), longest: text(config.back_off.longest) },
+  };
+}
