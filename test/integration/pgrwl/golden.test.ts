@@ -48,7 +48,7 @@ const newest = Math.max(...versions);
 describeWith(["pg_receivewal", "pgbench", "dist/holdfast"], "pgrwl beside pg_receivewal", () => {
   describe.each(versions)("on PostgreSQL %d", (version) => {
     const load = version === 15 || version === newest ? full : short;
-    test("receives the same files on both timelines, and restores all that was committed", async () => {
+    test("receives the same files on both timelines, and restores all that was committed, twice", async () => {
       await using pair = await startPair(startAgentReceiver, { version, segmentMiB: 16 });
       await using ledger = await startLedger(pair.primary, { clients: 1 });
       await write(pair.primary, load);
@@ -56,14 +56,18 @@ describeWith(["pg_receivewal", "pgbench", "dist/holdfast"], "pgrwl beside pg_rec
       expect(ledger.acknowledged.size).toBeGreaterThan(20);
       await pair.compare();
 
-      const content = await pair.destroyPrimary();
-      await pair.restoreHere();
-      expect(await databaseContent(pair.primary)).toEqual(content);
-      expect(await ledger.differences(pair.primary)).toEqual([]);
-
+      const restore = async () => {
+        const content = await pair.destroyPrimary();
+        await pair.restoreHere();
+        expect(await databaseContent(pair.primary)).toEqual(content);
+        expect(await ledger.differences(pair.primary)).toEqual([]);
+      };
+      await restore();
       await write(pair.primary, short);
       await pair.compare();
       expect(await readdir(pair.ours.directory)).toContain("00000002.history");
+      // From the first timeline's files and the second's.
+      await restore();
       expect(await corruption(pair.primary)).toEqual([]);
     }, 120_000);
   });
