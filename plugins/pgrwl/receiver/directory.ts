@@ -52,7 +52,7 @@ function listSegments(folder: string, segmentSizeBytes: number): Named[] {
   try {
     names = readdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
     throw error;
   }
   return names.flatMap((file) => {
