@@ -124,6 +124,7 @@ test.each(faults)(
     }
     expect(failures).toBeGreaterThan(0);
   },
+  60_000,
 );
 
 test("a disk that fills up while zeros are written leaves no file that takes the room there is", () => {
@@ -182,12 +183,14 @@ test("a small file is there whole, or not at all", () => {
   const path = join(directory, "00000002.history");
   for (const call of ["open", "chmod", "write", "sync", "rename"] as const) {
     calls.faults = [{ call, nth: calls.counts.get(call) ?? 0, code: "ENOSPC" }];
-    expect(() => new Disk(calls).writeWhole(path, "1\t0/3000000\treason\n", 0o640)).toThrow("no space left");
+    expect(() => new Disk(calls).writeWhole(path, Buffer.from("1\t0/3000000\treason\n"), 0o640)).toThrow(
+      "no space left",
+    );
     expect(readdirSync(directory).includes("00000002.history")).toBeFalse();
     expect([...calls.open_]).toEqual([]);
   }
   calls.mostBytes = 3;
-  new Disk(calls).writeWhole(path, "1\t0/3000000\treason\n", 0o640);
+  new Disk(calls).writeWhole(path, Buffer.from("1\t0/3000000\treason\n"), 0o640);
   expect(readFileSync(path, "utf8")).toBe("1\t0/3000000\treason\n");
   expect(statSync(path).mode & 0o7777).toBe(0o640);
   expect(readdirSync(directory)).toEqual(["00000002.history"]);
@@ -196,7 +199,9 @@ test("a small file is there whole, or not at all", () => {
 test("a small file is not written through a link", () => {
   writeFileSync(join(directory, "precious"), "precious");
   symlinkSync(join(directory, "precious"), join(directory, "00000002.history.tmp"));
-  expect(() => new Disk(calls).writeWhole(join(directory, "00000002.history"), "1\n", 0o600)).toThrow(DiskError);
+  expect(() => new Disk(calls).writeWhole(join(directory, "00000002.history"), Buffer.from("1\n"), 0o600)).toThrow(
+    DiskError,
+  );
   expect(readFileSync(join(directory, "precious"), "utf8")).toBe("precious");
 });
 

@@ -367,4 +367,5 @@ test.each([
     }
     expect(calls).toBeGreaterThan(60);
   },
+  60_000,
 );
