@@ -34,6 +34,8 @@ export interface Memory {
   begun?: string | undefined;
   /** The end of what could not be taken, because of the disk or of a gap: until that is written, nothing has changed. */
   stuckAt?: bigint | undefined;
+  /** Files in the receive folder that are not used, which was said already. */
+  readonly ignored: Set<string>;
   /** The fork that was told of already. */
   fork?: string | undefined;
 }
@@ -48,7 +50,7 @@ export class Receiver {
   readonly #stop = new AbortController();
   readonly #backOff: BackOff;
   readonly #lag = new LagClock();
-  readonly #memory: Memory = {};
+  readonly #memory: Memory = { ignored: new Set() };
   #isStopping = false;
   #lock: DirectoryLock | undefined;
   #session: Session | undefined;
@@ -212,9 +214,14 @@ export class Receiver {
 
   #wait(milliseconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    const { signal } = this.#stop;
     const timer = setTimeout(resolve, milliseconds);
-    this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
-    return promise.finally(() => clearTimeout(timer));
+    const end = () => resolve();
+    signal.addEventListener("abort", end);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+    });
   }
 }
 
