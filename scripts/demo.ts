@@ -8,7 +8,7 @@ import { serverUser } from "../test/harness/users.ts";
 import { installedBackupTools, showBackups, startBackups } from "./lib/demo/backups.ts";
 import { startWriter } from "./lib/demo/commits.ts";
 import { Interruption } from "./lib/demo/interruption.ts";
-import { print } from "./lib/demo/page.ts";
+import { print, printLast } from "./lib/demo/page.ts";
 import {
   makeSynchronous,
   postgresVersion,
@@ -92,7 +92,7 @@ if (reason !== undefined) {
   print(`Cannot show the demo: ${reason}`);
   process.exit(1);
 }
-const interruption = new Interruption(() => print("\nCleaning up"));
+const interruption = new Interruption(() => printLast("\nCleaning up"));
 // Nobody reads on, as behind `| head`.
 process.stdout.on("error", () => interruption.ask());
 try {

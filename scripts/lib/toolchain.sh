@@ -33,6 +33,8 @@ install_packages() (
   log=$(mktemp)
   # shellcheck disable=SC2064
   trap "rm -f -- '$log'" EXIT
+  # npm ends by itself at Ctrl-C, with errors that are no news then.
+  trap 'exit 130' INT
   # NODE_ENV=production or an `omit=` in an .npmrc would leave out the toolchain.
   if ! (cd -- "$repository" && npm ci --include=dev --include=optional --no-audit --no-fund --loglevel=error) >"$log" 2>&1; then
     cat -- "$log" >&2

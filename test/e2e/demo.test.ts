@@ -84,7 +84,7 @@ describeWith(["postgresql-18", "dist/holdfast"], "scripts/demo", () => {
     await demo.printed("Ctrl-C ends it all");
     const [, url = ""] = /status page {4}(\S+)/.exec(demo.output()) ?? [];
     const page = await (await fetch(url)).text();
-    expect(page).toContain("<dt>State</dt><dd>streaming</dd>");
+    expect(page).toContain("<dt>Receiver</dt><dd>streaming</dd>");
     const flushed = async () => {
       const status = await (await fetch(`${url}pgrwl/status`)).json();
       return (status as { stream_status: { last_flush_lsn: string } }).stream_status.last_flush_lsn;

@@ -2,7 +2,17 @@
 import type { Agent } from "../../../test/harness/agent.ts";
 import { waitFor } from "../../../test/harness/wait.ts";
 
-export const print = (text: string) => void process.stdout.write(`${text}\n`);
+let isHushed = false;
+
+export function print(text: string): void {
+  if (!isHushed) process.stdout.write(`${text}\n`);
+}
+
+/** Prints this as the last thing: what is under way when the demo is interrupted has nothing more to say. */
+export function printLast(text: string): void {
+  print(text);
+  isHushed = true;
+}
 
 /** Lines below a heading. */
 export const listed = (lines: readonly string[]): string => lines.map((line) => `  ${line}`).join("\n");
