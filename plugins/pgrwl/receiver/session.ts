@@ -6,6 +6,7 @@ import type { ReplicationConnection, ReplicationRow } from "../../common/postgre
 import { ReplicationError } from "../../common/postgres/replication-error.ts";
 import { historyFileName } from "../../common/postgres/timeline-history.ts";
 import { parseSegmentName, segmentAt, segmentStart } from "../../common/postgres/wal-segments.ts";
+import { fileBeyond } from "./beyond-fork.ts";
 import { readHoldings } from "./directory.ts";
 import type { Disk } from "./disk.ts";
 import { gapOf } from "./failures.ts";
@@ -113,8 +114,8 @@ export class Session {
   async #ask(): Promise<ServerState> {
     const { settings, telemetry, memory, log } = this.#options;
     if (memory.slotIsLost) {
-      await this.#server.dropSlot(settings.slot);
       memory.slotIsLost = false;
+      await this.#server.dropSlot(settings.slot);
     }
     let slot = await this.#server.slot(settings.slot);
     if (slot === undefined) {
@@ -180,7 +181,10 @@ export class Session {
       }
     };
     const start = chooseStart(looked(), memory.last, state, segmentSizeBytes);
-    for (const { file, reason } of ignored) log("warn", "A file in the receive folder is not used", { file, reason });
+    for (const { file, reason } of ignored) {
+      if (!memory.ignored.has(file)) log("warn", "A file in the receive folder is not used", { file, reason });
+      memory.ignored.add(file);
+    }
     if (start.forkBehind) this.#onFork(start);
     // What an earlier process wrote may be in this machine's memory only.
     if (start.file !== undefined && newestAt > 0) {
@@ -255,7 +259,7 @@ export class Session {
     written: bigint,
     segmentSizeBytes: number,
   ): NextTimeline {
-    const { connection, log } = this.#options;
+    const { connection, settings, log } = this.#options;
     const refuse = (found: string) =>
       new ReplicationError("protocol", `Cannot follow PostgreSQL at ${connection.place}: ${found}`);
     const [row] = rows;
@@ -274,6 +278,8 @@ export class Session {
       next_timeline: next,
       position: formatLsn(fork),
     });
+    const file = fileBeyond(settings.directory, { timeline, lsn: fork }, segmentSizeBytes);
+    if (file !== undefined) this.#onFork({ forkBehind: { timeline, endLsn: fork }, timeline: next, file });
     return { timeline: next, lsn: segmentStart(segmentAt(fork, segmentSizeBytes), segmentSizeBytes) };
   }
 
@@ -313,7 +319,7 @@ export class Session {
   }
 
   /** An asynchronous standby was promoted: what the old primary wrote beyond is archived, and on no server any more. */
-  #onFork({ forkBehind, timeline, file }: StartPosition): void {
+  #onFork({ forkBehind, timeline, file }: Pick<StartPosition, "forkBehind" | "timeline" | "file">): void {
     if (!forkBehind) return;
     const { memory, telemetry, log } = this.#options;
     const key = `${forkBehind.timeline}:${forkBehind.endLsn}`;
