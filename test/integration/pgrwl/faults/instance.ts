@@ -9,6 +9,7 @@ import type { PostgresServer } from "../../../harness/postgres.ts";
 import { sampleValue } from "../../../harness/samples.ts";
 import { waitFor } from "../../../harness/wait.ts";
 import { createSlot, currentLsn, type WalReceiver } from "../../../harness/wal-receiver.ts";
+import { folderFaults } from "../kill/folder-check.ts";
 
 export const slot = "holdfast";
 export const mib = 2 ** 20;
@@ -104,7 +105,11 @@ export async function startInstance(server: PostgresServer, options: InstanceOpt
       );
     },
     async kill() {
-      agent.signal("SIGKILL");
+      try {
+        agent.signal("SIGKILL");
+      } catch {
+        // It has been killed before.
+      }
       await agent.exited;
     },
     async stop() {
@@ -113,6 +118,12 @@ export async function startInstance(server: PostgresServer, options: InstanceOpt
     files: async () => (await readdir(directory)).sort(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** What is wrong in a receive folder, beside the server and those that were before it. */
+export function faultsIn(received: string, server: PostgresServer, ...earlier: PostgresServer[]): Promise<string[]> {
+  const dataFolders = [server.dataFolder, ...earlier.map(({ dataFolder }) => dataFolder)] as const;
+  return folderFaults({ received, dataFolders: [...dataFolders], segmentSizeBytes: mib, compared: new Set() });
 }
 
 /** Fills about so many segments of 1 MiB. */
