@@ -26,6 +26,11 @@ test("/healthz answers 200 and nothing else, whatever the receiver and the metho
   }
 });
 
+test("the root leads to the status, below whatever path it is served", async () => {
+  const response = await routes({ telemetry: streaming() }).request("/");
+  expect([response.status, response.headers.get("location")]).toEqual([302, "status"]);
+});
+
 test("the status of a stream has the original's members, and ours beside them", async () => {
   const app = routes({
     telemetry: streaming(),
