@@ -15,24 +15,30 @@ export class DirectoryLock {
     const { dev, ino } = statSync(directory, { bigint: true });
     const name = threadName(dev, ino);
     const fd = openSync(directory, "r");
+    // Before the lock is there: who finds it taken, and no thread of this name, takes it for left behind.
+    nameThread(name);
     if (!tryLock(fd)) {
       const holder = holderOf(ino);
+      const others = threadNames().filter((one) => one === name).length - 1;
       // A worker that was ended by force leaves its descriptors behind: such a lock is ours, without a thread that uses it.
-      if (holder !== process.pid || threadNames().includes(name)) {
+      if (holder !== process.pid || others > 0) {
+        nameThread(idleName);
         closeSync(fd);
         const who = holder === undefined ? "another receiver" : `process ${holder}`;
         throw new Error(`Cannot receive into ${directory}: ${who} already does`);
       }
     }
-    nameThread(name);
     return new DirectoryLock(fd);
   }
 
   release(): void {
-    nameThread("pgrwl");
+    nameThread(idleName);
     closeSync(this.#fd);
   }
 }
+
+/** Of a thread without a folder. */
+const idleName = "pgrwl";
 
 /** Of at most 15 characters, the same for the same folder. */
 function threadName(dev: bigint, ino: bigint): string {

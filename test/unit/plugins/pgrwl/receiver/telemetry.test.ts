@@ -63,10 +63,10 @@ test("no field shares memory with another, and the other thread reads what this 
 
 test("an index that a list does not have changes nothing", () => {
   const telemetry = new Telemetry();
-  const before = new Uint8Array(telemetry.buffer).slice();
+  const before = [...new Uint8Array(telemetry.buffer)];
   for (const [name, length] of Object.entries(lists) as [ListName, number][])
     for (const index of [-1, length, length + 1, Number.NaN, 0.5]) telemetry.addToList(name, index);
-  expect(new Uint8Array(telemetry.buffer)).toEqual(before);
+  expect([...new Uint8Array(telemetry.buffer)]).toEqual(before);
 });
 
 test("each state is read as it was written; a new one starts", () => {
