@@ -25,6 +25,9 @@ export interface Holdings {
   readonly ignored: readonly { readonly file: string; readonly reason: string }[];
 }
 
+/** Below the receive folder. */
+export const archiveFolder = "wal-archive";
+
 /** What archivers put behind a segment's name; a compressed `.partial` is one of pg_receivewal. */
 const fileName = /^([0-9A-F]{24})((?:\.(?:gz|zst|lz4))?(?:\.aes)?)(\.partial)?$/;
 
@@ -41,7 +44,7 @@ interface Named extends WalSegment {
  * @throws {Error} The folder cannot be read.
  */
 export function readHoldings(directory: string, segmentSizeBytes: number): Holdings {
-  const named = [directory, join(directory, "wal-archive")].flatMap((folder) => listSegments(folder, segmentSizeBytes));
+  const named = [directory, join(directory, archiveFolder)].flatMap((folder) => listSegments(folder, segmentSizeBytes));
   named.sort((a, b) => b.number - a.number || b.timeline - a.timeline || Number(b.isComplete) - Number(a.isComplete));
   const ignored: { file: string; reason: string }[] = [];
   return { segments: examine(named, segmentSizeBytes, ignored), ignored };

@@ -1,5 +1,5 @@
 /** What is done on one connection: who the server is, where to begin, and timeline after timeline from there. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatLsn, parseLsn } from "../../common/postgres/lsn.ts";
 import type { ReplicationConnection, ReplicationRow } from "../../common/postgres/replication.ts";
@@ -11,6 +11,7 @@ import { readHoldings } from "./directory.ts";
 import type { Disk } from "./disk.ts";
 import { gapOf } from "./failures.ts";
 import { GapError } from "./gaps.ts";
+import { filesInTheWay } from "./in-the-way.ts";
 import type { LagClock } from "./lag-clock.ts";
 import type { FromThread, ReceiverSettings } from "./protocol.ts";
 import type { Memory } from "./receiver.ts";
@@ -102,7 +103,8 @@ export class Session {
     } catch (error) {
       const gap = gapOf(error);
       if (gap === undefined) throw error;
-      if (settings.onGap === "refuse") throw gap;
+      const isHopeless = gap.reason === "slot_lost" && !settings.createSlot;
+      if (settings.onGap === "refuse" || isHopeless) throw gap;
       this.#goBeyond(gap, files, state, segmentSizeBytes);
       return "again";
     } finally {
@@ -349,33 +351,19 @@ export class Session {
       error: gap.message,
     });
     files.close();
-    const moves = (file: string): boolean => {
-      const [, name = "", timelineOfHistory] = /^(?:([0-9A-F]{24})(?:\..*)?|([0-9A-F]{8})\.history)$/.exec(file) ?? [];
-      const segment = parseSegmentName(name, segmentSizeBytes);
-      const timeline = segment?.timeline ?? Number.parseInt(timelineOfHistory ?? "", 16);
-      if (Number.isNaN(timeline)) return false;
-      switch (gap.reason) {
-        case "system_identifier":
-          return true;
-        case "timeline":
-          return timeline !== state.timeline && !state.history.some((one) => one.timeline === timeline);
-        case "server_behind":
-          return timeline === state.timeline && (segment?.number ?? -1) >= segmentAt(state.lsn, segmentSizeBytes);
-        default:
-          return false;
-      }
-    };
     if (gap.reason === "wal_removed" || gap.reason === "slot_lost") {
-      const isSlotLost = gap.reason === "slot_lost";
-      const hasSlot = isSlotLost || state.slotLsn !== undefined;
+      // Servers before 18 let a slot be used that they have given up, and keep nothing for it.
+      const keepsNothing = gap.reason === "slot_lost" || state.slotLsn === undefined;
+      memory.slotIsLost = keepsNothing && settings.createSlot;
+      // The server may still have the WAL that a lost slot does not keep: that is seen once there is another slot.
+      if (gap.reason === "slot_lost") return;
+      const hasSlot = memory.slotIsLost || state.slotLsn !== undefined;
       memory.beyondGap = memory.beyondGap === undefined && hasSlot ? "slot" : "server";
-      memory.slotIsLost = isSlotLost && settings.createSlot;
       return;
     }
     memory.last = undefined;
     memory.systemIdentifier = state.systemIdentifier;
-    const { directory } = settings;
-    const chosen = gap.file === undefined ? readdirSync(directory).filter(moves) : [gap.file];
-    for (const file of chosen) files.setAside(file, `gap: ${gap.reason}`);
+    for (const file of filesInTheWay(settings.directory, gap, state, segmentSizeBytes))
+      files.setAside(file, `gap: ${gap.reason}`);
   }
 }
