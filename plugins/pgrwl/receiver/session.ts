@@ -39,11 +39,6 @@ export interface SessionOptions {
   ) => void;
 }
 
-/** How far behind the server new segments are only reserved: filled with zeros they would be written twice. */
-const catchingUpSegments = 2n;
-/** Real zeros for larger segments would hold up commits for longer than they ever save. */
-const mostZeroBytes = 64 * 2 ** 20;
-
 /** A timeline that begins where the stream ended. */
 interface NextTimeline {
   readonly timeline: number;
@@ -91,9 +86,7 @@ export class Session {
       mode,
       systemIdentifier,
       disk,
-      fillsWithZeros: () =>
-        segmentSizeBytes <= mostZeroBytes &&
-        telemetry.lsn("server") - files.written < catchingUpSegments * BigInt(segmentSizeBytes),
+      serverLsn: () => telemetry.lsn("server"),
       onSegment: (name) => this.#onSegment(name, segmentSizeBytes),
       onSetAside: (file, reason) => this.#onSetAside(file, reason),
     });

@@ -10,6 +10,9 @@ import type { WalFiles } from "./wal-files.ts";
 
 /** How often a stream looks at the clock. */
 const beatMs = 1000;
+/** On a slow disk, flushing takes at most this share of the time while WAL pours in. */
+const longestFlushShare = 0.25;
+const longestPatienceMs = 250;
 /** A beat that comes so late was held up by this machine: what the server said meanwhile has not been read yet. */
 const heldUpMs = 5000;
 
@@ -49,12 +52,15 @@ export class WalStream implements StreamHandlers {
   #unflushedBytes = 0;
   /** Moments below are of the monotonic clock, in milliseconds: the other one may be set. */
   #unflushedSince = 0;
+  /** How long WAL that pours in may wait for its flush. */
+  #patienceMs = 0;
   #lastStatusAt = 0;
   #lastMessageAt = 0;
   #lastBeatAt = 0;
 
   constructor(options: StreamOptions) {
     this.#options = options;
+    this.#patienceMs = options.settings.flushIntervalMs;
   }
 
   /** The end position is flushed, or {@link finish} was called. */
@@ -151,9 +157,9 @@ export class WalStream implements StreamHandlers {
     telemetry.add("receivedBytes", data.length);
     telemetry.setLsn("written", files.written);
     const segmentEnded = files.flushed !== flushedBefore;
-    const isLate = performance.now() - this.#unflushedSince >= settings.flushIntervalMs;
+    const isLate = performance.now() - this.#unflushedSince >= this.#patienceMs;
     if (segmentEnded || isLate || this.#unflushedBytes >= settings.flushBytes) this.flushAndReport();
-    else this.#late ??= setTimeout(() => this.#onLate(), settings.flushIntervalMs);
+    else this.#late ??= setTimeout(() => this.#onLate(), this.#patienceMs);
     if (this.#isAtEnd()) this.finish();
   }
 
@@ -179,7 +185,12 @@ export class WalStream implements StreamHandlers {
       } finally {
         telemetry.set("flushingSince", 0);
       }
-      telemetry.observeFlush((performance.now() - began) / 1000);
+      const tookMs = performance.now() - began;
+      this.#patienceMs = Math.min(
+        Math.max(this.#options.settings.flushIntervalMs, tookMs / longestFlushShare),
+        longestPatienceMs,
+      );
+      telemetry.observeFlush(tookMs / 1000);
       telemetry.set("lastFlushAt", Date.now() / 1000);
     }
     this.#unflushedBytes = 0;

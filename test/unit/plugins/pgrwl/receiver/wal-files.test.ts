@@ -38,7 +38,7 @@ function walFiles(options: Partial<WalFilesOptions> = {}): WalFiles {
     mode: 0o600,
     systemIdentifier: "7388888888888888888",
     disk: new Disk(),
-    fillsWithZeros: () => false,
+    serverLsn: () => 2n ** 63n,
     onSegment: (name) => events.push(`segment ${name}`),
     onSetAside: (file, reason) => events.push(`aside ${file}: ${reason}`),
     ...options,
@@ -61,7 +61,7 @@ function receive(files: WalFiles, bytes: number): void {
 test.each([true, false])(
   "a segment being received is partial, of full size, and zeros behind what came (zeros: %p)",
   (zeros) => {
-    const files = walFiles({ fillsWithZeros: () => zeros });
+    const files = walFiles({ serverLsn: () => (zeros ? 0n : 2n ** 63n) });
     receive(files, 5000);
     expect(names()).toEqual([`${third}.partial`]);
     const found = readFileSync(path(`${third}.partial`));
@@ -99,7 +99,7 @@ test.each([
   const [high = "", low = ""] = lsn.split("/");
   const position = (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
   const segmentSizeBytes = sizeMib * mib;
-  const files = walFiles({ segmentSizeBytes, fillsWithZeros: () => false });
+  const files = walFiles({ segmentSizeBytes, serverLsn: () => 2n ** 63n });
   files.begin(1, position);
   files.append(position, headerOf({ timeline: 1, number: 0 }), 0);
   expect(names()).toEqual([`${name}.partial`]);
