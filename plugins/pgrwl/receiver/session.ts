@@ -96,8 +96,10 @@ export class Session {
     } catch (error) {
       const gap = gapOf(error);
       if (gap === undefined) throw error;
+      // A standby may follow its primary to another timeline yet: what came on that one must not be moved because of it.
+      const mayMend = gap.reason === "timeline" && state.isStandby;
       const isHopeless = gap.reason === "slot_lost" && !settings.createSlot;
-      if (settings.onGap === "refuse" || isHopeless) throw gap;
+      if (settings.onGap === "refuse" || mayMend || isHopeless) throw gap;
       this.#goBeyond(gap, files, state, segmentSizeBytes);
       return "again";
     } finally {
@@ -167,7 +169,14 @@ export class Session {
       const slotLsn = memory.beyondGap === "slot" ? state.slotLsn : undefined;
       return { start: withoutFiles({ ...state, slotLsn }, segmentSizeBytes), since: now };
     }
-    const { segments, ignored } = readHoldings(settings.directory, segmentSizeBytes);
+    const { segments, ignored, newestHistory } = readHoldings(settings.directory, segmentSizeBytes);
+    // Even without WAL of it: a restore would follow this history, away from what the server writes now.
+    if (newestHistory && newestHistory.timeline > state.timeline)
+      throw new GapError(
+        "timeline",
+        `Cannot go on: ${newestHistory.file} is the history of a timeline that the server, on timeline ${state.timeline}, does not know`,
+        { file: newestHistory.file },
+      );
     let newestAt = 0;
     const looked = function* () {
       for (const segment of segments) {

@@ -141,4 +141,16 @@ describeWith(["postgresql"], "an accepted gap", () => {
     for (const one of aside) expect((await readFile(join(folder.path, "set-aside", one))).equals(foreign)).toBeTrue();
     expect(await differing(server, folder.path)).toEqual([]);
   }, 60_000);
+
+  test("the history of a timeline that the server never came to is moved: no restore may follow it", async () => {
+    await using folder = await createFolder("holdfast-gaps");
+    await using server = await startPostgres({ autovacuum: "off" }, { segmentMiB: 1 });
+    await writeFile(join(folder.path, "00000002.history"), "1\t0/3000000\tno recovery target specified\n");
+    await using receiver = await start(server, folder.path);
+    await write(server, 1);
+    await receiver.caughtUp();
+    expect(receiver.gaps()).toEqual(["timeline"]);
+    expect((await readdir(folder.path)).filter((name) => name.endsWith(".history"))).toEqual([]);
+    expect((await readdir(join(folder.path, "set-aside"))).length).toBe(1);
+  }, 60_000);
 });

@@ -90,6 +90,16 @@ test("files of no segment's name are not looked at", () => {
   expect(read()).toEqual({ files: [], segments: [], ignored: [] });
 });
 
+test("the history of the highest timeline is told, archived and compressed too", () => {
+  expect(readHoldings(directory, mib).newestHistory).toBeUndefined();
+  put("00000002.history", Buffer.alloc(0));
+  put("0000000A.history.tmp", Buffer.alloc(0));
+  put("0000000b.history", Buffer.alloc(0));
+  expect(readHoldings(directory, mib).newestHistory).toEqual({ file: "00000002.history", timeline: 2 });
+  put("wal-archive/00000010.history.gz.aes", Buffer.alloc(0));
+  expect(readHoldings(directory, mib).newestHistory).toEqual({ file: "00000010.history.gz.aes", timeline: 16 });
+});
+
 test("what archivers put behind a name is known", () => {
   const gz = gzipSync(content);
   put("000000010000000000000003.gz", gz);
