@@ -91,7 +91,12 @@ export class WalStream implements StreamHandlers {
 
   /** Makes everything that has come durable, says so, and ends the stream. */
   finish(): void {
-    if (this.#finished || this.#copy === undefined) return;
+    if (this.#copy === undefined) return;
+    if (this.#finished) {
+      // The server was first, and everything is flushed and told: no next timeline is begun.
+      this.#isFinishedByUs = true;
+      return;
+    }
     this.flushAndReport();
     this.#finished = true;
     this.#isFinishedByUs = true;
