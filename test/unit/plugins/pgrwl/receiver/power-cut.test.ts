@@ -308,7 +308,7 @@ test("whatever was flushed is there after a power cut at any system call, whatev
         expect(machine.setAside).toEqual([]);
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 }, 60_000);
 
