@@ -46,6 +46,8 @@ export class WalStream implements StreamHandlers {
   #failure: { readonly error: unknown } | undefined;
   #isFinishedByUs = false;
   #isStreaming = false;
+  /** The server has what was asked for. Before that, a position would set the slot back to WAL that may be gone. */
+  #isServed = false;
   #serverEnd = 0n;
   /** Flushes what a torrent, or a message that does not end, has left behind. */
   #late: Timer | undefined;
@@ -113,6 +115,10 @@ export class WalStream implements StreamHandlers {
     const message = decodeServerMessage(payload);
     this.#serverAt(message.serverEnd);
     if (message.kind === "wal") this.#onWal(message);
+    else if (!this.#isServed && this.#options.files.written >= this.#options.serverLsn) {
+      this.#isServed = true;
+      this.#report(false);
+    }
     if (!this.#isStreaming && this.#isGettingOn(message.kind === "wal")) {
       this.#isStreaming = true;
       this.#options.onStreaming();
@@ -149,14 +155,18 @@ export class WalStream implements StreamHandlers {
   #onWal({ start, data }: XLogData): void {
     const { files, telemetry, settings } = this.#options;
     telemetry.setLsn("received", start + BigInt(data.length));
+    this.#isServed = true;
     const flushedBefore = files.flushed;
     if (this.#unflushedBytes === 0) this.#unflushedSince = this.#lastMessageAt;
+    telemetry.set("flushingSince", Date.now() / 1000);
     try {
       files.append(start, data, 0);
     } catch (error) {
       // A segment that ended before the disk was full counts: the server need not keep it.
       this.#report(false);
       throw error;
+    } finally {
+      telemetry.set("flushingSince", 0);
     }
     this.#unflushedBytes += data.length;
     telemetry.add("receivedBytes", data.length);
@@ -209,11 +219,11 @@ export class WalStream implements StreamHandlers {
     if (this.#copy === undefined || this.#finished) return;
     this.#lastStatusAt = performance.now();
     // Durable is the most that a receiver can do with WAL: it counts as applied, for `synchronous_commit = remote_apply`.
-    const { written, flushed } = files;
+    const { written, flushed } = this.#isServed ? files : { written: 0n, flushed: 0n };
     this.#copy.send(
       encodeStandbyStatus({ written, flushed, applied: flushed, clock: BigInt(Date.now()) * 1000n, replyRequested }),
     );
-    telemetry.setLsn("slotRestart", flushed);
+    if (this.#isServed) telemetry.setLsn("slotRestart", flushed);
     telemetry.add("statuses");
   }
 
