@@ -1,5 +1,5 @@
 /** One receiver a folder: two would write into the same files. */
-import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { nameThread, tryLock } from "../../common/system/libc.ts";
 
 /** Locks a folder without leaving a file in it. The lock ends with {@link release}, or with this process. */
@@ -29,6 +29,15 @@ export class DirectoryLock {
       }
     }
     return new DirectoryLock(fd);
+  }
+
+  /** Whether the folder of this name is still the one that is locked: something may be mounted there since, or no more. */
+  holds(directory: string): boolean {
+    const [here, locked] = [
+      statSync(directory, { bigint: true, throwIfNoEntry: false }),
+      fstatSync(this.#fd, { bigint: true }),
+    ];
+    return here?.dev === locked.dev && here.ino === locked.ino;
   }
 
   release(): void {

@@ -194,6 +194,10 @@ export class Disk {
     const fd = this.#try("open", path, () => this.#calls.open(path, O_RDONLY | O_DIRECTORY));
     try {
       this.sync(fd, path);
+    } catch (error) {
+      // Some network and user-space file systems cannot: their names are durable by other means, as PostgreSQL holds too.
+      const { code } = (error as DiskError).cause as NodeJS.ErrnoException;
+      if (code !== "EINVAL" && code !== "EBADF" && code !== "ENOTSUP") throw error;
     } finally {
       this.close(fd);
     }

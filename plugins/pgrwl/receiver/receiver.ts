@@ -160,7 +160,13 @@ export class Receiver {
 
   #takeFolder(): void {
     const { settings, disk } = this.#options;
-    if (this.#lock) return;
+    if (this.#lock?.holds(settings.directory)) return;
+    if (this.#lock) {
+      // Something was mounted there, or is no more.
+      this.#log("warn", "The receive folder is another one than before", { directory: settings.directory });
+      this.#lock.release();
+      this.#lock = undefined;
+    }
     disk.makeFolder(settings.directory, 0o750);
     this.#lock = DirectoryLock.take(settings.directory);
   }
@@ -179,8 +185,10 @@ export class Receiver {
     const problem = error instanceof GapError ? `${error.message}; ${remedies[error.reason]}` : messageOf(error);
     const state = waitMs === undefined ? "stopped" : isFull ? "disk_full" : reason === "gap" ? "refused" : "waiting";
     const nextAttemptAt = waitMs === undefined ? undefined : Date.now() + waitMs;
-    const isNew = this.#told !== problem;
-    this.#told = problem;
+    // The server of a gap goes on meanwhile, and its position with it: the gap is the same.
+    const told = error instanceof GapError ? `${error.reason} ${error.file ?? ""}` : problem;
+    const isNew = this.#told !== told;
+    this.#told = told;
     if (error instanceof GapError) {
       const index = gapReasons.indexOf(error.reason);
       if (telemetry.list("gapOpen")[index] === 0) telemetry.addToList("gaps", index);

@@ -1,16 +1,16 @@
 /** What is done on one connection: who the server is, where to begin, and timeline after timeline from there. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { formatLsn, parseLsn } from "../../common/postgres/lsn.ts";
 import type { ReplicationConnection, ReplicationRow } from "../../common/postgres/replication.ts";
 import { ReplicationError } from "../../common/postgres/replication-error.ts";
-import { historyFileName } from "../../common/postgres/timeline-history.ts";
 import { parseSegmentName, segmentAt, segmentStart } from "../../common/postgres/wal-segments.ts";
 import { fileBeyond } from "./beyond-fork.ts";
 import { readHoldings } from "./directory.ts";
 import type { Disk } from "./disk.ts";
 import { gapOf } from "./failures.ts";
 import { GapError } from "./gaps.ts";
+import { keepHistory } from "./history-files.ts";
 import { filesInTheWay } from "./in-the-way.ts";
 import type { LagClock } from "./lag-clock.ts";
 import type { FromThread, ReceiverSettings } from "./protocol.ts";
@@ -72,7 +72,7 @@ export class Session {
    * @throws {ReplicationError} @throws {DiskError} @throws {GapError} Refused, as `onGap` says.
    */
   async run(): Promise<"finished" | "again"> {
-    const { settings, telemetry, disk, tell } = this.#options;
+    const { settings, telemetry, memory, disk, tell } = this.#options;
     const serverVersion = await this.#server.version();
     const segmentSizeBytes = await this.#server.segmentSize();
     const mode = await this.#server.fileMode();
@@ -98,8 +98,11 @@ export class Session {
       if (gap === undefined) throw error;
       // A standby may follow its primary to another timeline yet: what came on that one must not be moved because of it.
       const mayMend = gap.reason === "timeline" && state.isStandby;
-      const isHopeless = gap.reason === "slot_lost" && !settings.createSlot;
-      if (settings.onGap === "refuse" || mayMend || isHopeless) throw gap;
+      // The server may still have the WAL that a lost slot does not keep; each minute without a slot, it has less of it.
+      if (settings.createSlot && keepsNothing(gap, state)) memory.slotIsLost = true;
+      const isMended = gap.reason === "slot_lost" && memory.slotIsLost === true;
+      const isRefused = settings.onGap === "refuse" || mayMend || gap.reason === "slot_lost";
+      if (isRefused && !isMended) throw gap;
       this.#goBeyond(gap, files, state, segmentSizeBytes);
       return "again";
     } finally {
@@ -209,8 +212,12 @@ export class Session {
     { timeline, lsn }: NextTimeline,
     mode: number,
   ): Promise<readonly ReplicationRow[] | undefined> {
-    const { connection, settings, telemetry, lag, signal, memory, onStreaming } = this.#options;
-    await this.#keepHistory(timeline, mode);
+    const { connection, settings, telemetry, disk, lag, signal, memory, tell, onStreaming } = this.#options;
+    const history = await keepHistory(timeline, this.#server, { directory: settings.directory, disk, mode });
+    if (history !== undefined) {
+      telemetry.add("historyFiles");
+      tell({ kind: "history", name: history });
+    }
     files.begin(timeline, lsn);
     telemetry.set("timeline", timeline);
     const stream = new WalStream({
@@ -287,28 +294,6 @@ export class Session {
     return { timeline: next, lsn: segmentStart(segmentAt(fork, segmentSizeBytes), segmentSizeBytes) };
   }
 
-  /** The history of a timeline is archived before any WAL of it. */
-  async #keepHistory(timeline: number, mode: number): Promise<void> {
-    if (timeline === 1) return;
-    const { settings, disk, telemetry, tell } = this.#options;
-    const name = historyFileName(timeline);
-    const path = join(settings.directory, name);
-    const content = await this.#server.historyFile(timeline);
-    if (existsSync(path)) {
-      if (readFileSync(path).equals(content)) return;
-      throw new GapError(
-        "timeline",
-        `Cannot go on: ${path} is the history of another timeline ${timeline} than the server's`,
-        {
-          file: name,
-        },
-      );
-    }
-    disk.writeWhole(path, content, mode);
-    telemetry.add("historyFiles");
-    tell({ kind: "history", name });
-  }
-
   #onSegment(name: string, segmentSizeBytes: number): void {
     const { telemetry, memory, tell } = this.#options;
     memory.last = parseSegmentName(name, segmentSizeBytes);
@@ -348,17 +333,12 @@ export class Session {
     const index = gapReasons.indexOf(gap.reason);
     telemetry.addToList("gaps", index);
     tell({ kind: "gap", reason: gap.reason, refused: false, message: gap.message });
-    log("error", "There is a gap in the WAL; reception goes on behind it, as on_gap says", {
-      reason: gap.reason,
-      error: gap.message,
-    });
+    const { reason, message: error } = gap;
+    if (reason === "slot_lost") log("warn", "The server has given the replication slot up; it is made anew", { error });
+    else log("error", "There is a gap in the WAL; reception goes on behind it, as on_gap says", { reason, error });
     files.close();
-    if (gap.reason === "wal_removed" || gap.reason === "slot_lost") {
-      // Servers before 18 let a slot be used that they have given up, and keep nothing for it.
-      const keepsNothing = gap.reason === "slot_lost" || state.slotLsn === undefined;
-      memory.slotIsLost = keepsNothing && settings.createSlot;
-      // The server may still have the WAL that a lost slot does not keep: that is seen once there is another slot.
-      if (gap.reason === "slot_lost") return;
+    if (reason === "slot_lost") return;
+    if (reason === "wal_removed") {
       const hasSlot = memory.slotIsLost || state.slotLsn !== undefined;
       memory.beyondGap = memory.beyondGap === undefined && hasSlot ? "slot" : "server";
       return;
@@ -366,6 +346,11 @@ export class Session {
     memory.last = undefined;
     memory.systemIdentifier = state.systemIdentifier;
     for (const file of filesInTheWay(settings.directory, gap, state, segmentSizeBytes))
-      files.setAside(file, `gap: ${gap.reason}`);
+      files.setAside(file, `gap: ${reason}`);
   }
+}
+
+/** Servers before 18 let a slot be used that they have given up, and keep nothing for it. */
+function keepsNothing(gap: GapError, state: ServerState): boolean {
+  return gap.reason === "slot_lost" || (gap.reason === "wal_removed" && state.slotLsn === undefined);
 }

@@ -114,7 +114,8 @@ for (const version of postgresVersions()) {
       await write(server, 1);
       await receiver.caughtUp();
       expect(receiver.gaps()).toContain("wal_removed");
-      expect(await slotStatus(server)).toBe("reserved");
+      // With so little that the server may keep, it is "unreserved" for a moment at each segment's end.
+      expect(await slotStatus(server)).toMatch(/reserved$/);
       expect(receiver.telemetry.number("slotsCreated")).toBe(1);
       expect(await differing(server, folder.path)).toEqual([]);
     }, 60_000);

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DirectoryLock } from "../../../../../plugins/pgrwl/receiver/directory-lock.ts";
 import { waitFor } from "../../../../harness/wait.ts";
 
 let directory: string;
@@ -98,4 +99,15 @@ test("folders do not get in each other's way", async () => {
   const other = mkdtempSync(join(tmpdir(), "holdfast-directory-lock-"));
   expect(await ask(start(), { take: other })).toBe("done");
   rmSync(other, { recursive: true });
+});
+
+test("a lock knows that its folder has been replaced", () => {
+  const lock = DirectoryLock.take(directory);
+  expect(lock.holds(directory)).toBe(true);
+  renameSync(directory, `${directory}-before`);
+  expect(lock.holds(directory)).toBe(false);
+  mkdirSync(directory);
+  expect(lock.holds(directory)).toBe(false);
+  lock.release();
+  rmSync(`${directory}-before`, { recursive: true });
 });

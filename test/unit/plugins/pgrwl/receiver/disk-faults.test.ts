@@ -208,9 +208,16 @@ test("a small file is not written through a link", () => {
 test("every folder that is made is synced into the one above", () => {
   new Disk(calls).makeFolder(join(directory, "a/b/c"), 0o750);
   expect(calls.counts.get("syncFolder")).toBe(3);
-  calls.faults = [{ call: "syncFolder", nth: 3, code: "EINVAL" }];
+  calls.faults = [{ call: "syncFolder", nth: 3, code: "EACCES" }];
   // It was there: whoever made it may keep us from the folder above.
   new Disk(calls).makeFolder(join(directory, "a/b/c"), 0o750);
   expect(calls.counts.get("syncFolder")).toBe(4);
+  expect([...calls.open_]).toEqual([]);
+});
+
+test("a file system that cannot sync folders is none that is broken", () => {
+  calls.faults = [{ call: "syncFolder", nth: 0, code: "EINVAL", stays: true }];
+  new Disk(calls).writeWhole(join(directory, "00000002.history"), Buffer.from("1\n"), 0o600);
+  expect(readdirSync(directory)).toEqual(["00000002.history"]);
   expect([...calls.open_]).toEqual([]);
 });
