@@ -1,7 +1,7 @@
 /** Whether a receive folder is what it must be at any moment, beside the server that it was received from. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseTimelineHistory } from "../../../../plugins/common/postgres/timeline-history.ts";
+import { historyFileName, parseTimelineHistory } from "../../../../plugins/common/postgres/timeline-history.ts";
 import { formatSegmentName, parseSegmentName, segmentAt } from "../../../../plugins/common/postgres/wal-segments.ts";
 import { partialDifferences } from "../../../harness/wal-compare.ts";
 
@@ -51,8 +51,12 @@ async function chainFaults(names: readonly string[], { received, segmentSizeByte
         faults.push(`${nameOf(number)}: partial, while later ones are there`);
     }
     if (timeline === 1) continue;
-    const history = await readFile(join(received, `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`));
-    const fork = parseTimelineHistory(history.toString()).at(-1);
+    const history = historyFileName(timeline);
+    if (!names.includes(history)) {
+      faults.push(`${nameOf(first)}: there is no ${history}`);
+      continue;
+    }
+    const fork = parseTimelineHistory(await readFile(join(received, history), "utf8")).at(-1);
     if (fork === undefined || segmentAt(fork.endLsn, segmentSizeBytes) !== first)
       faults.push(`${nameOf(first)}: the first of its timeline, which does not begin there`);
     else if (
@@ -70,7 +74,7 @@ async function completeFaults(
   { received, dataFolders, compared }: FolderCheck,
 ): Promise<string[]> {
   const faults: string[] = [];
-  for (const name of names.filter((one) => one.length === 24 && !compared.has(one))) {
+  for (const name of names.filter((one) => /^[0-9A-F]{24}$/.test(one) && !compared.has(one))) {
     const here = await readFile(join(received, name));
     const those = await Promise.all(
       dataFolders.map((folder) => readFile(join(folder, "pg_wal", name)).catch(() => {})),
