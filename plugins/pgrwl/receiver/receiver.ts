@@ -185,8 +185,9 @@ export class Receiver {
     const problem = error instanceof GapError ? `${error.message}; ${remedies[error.reason]}` : messageOf(error);
     const state = waitMs === undefined ? "stopped" : isFull ? "disk_full" : reason === "gap" ? "refused" : "waiting";
     const nextAttemptAt = waitMs === undefined ? undefined : Date.now() + waitMs;
-    // The server of a gap goes on meanwhile, and its position with it: the gap is the same.
-    const told = error instanceof GapError ? `${error.reason} ${error.file ?? ""}` : problem;
+    // A gap's server goes on meanwhile, and its position with it; a full disk may fail at another call: neither is news.
+    const gap = error instanceof GapError ? `${error.reason} ${error.file ?? ""}` : undefined;
+    const told = gap ?? (isFull ? "disk_full" : problem);
     const isNew = this.#told !== told;
     this.#told = told;
     if (error instanceof GapError) {

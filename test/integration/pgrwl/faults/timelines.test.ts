@@ -229,7 +229,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
     await insert(primary, "elsewhere");
     const status = await instance.until("refused");
     expect(status.gap).toMatchObject({ reason: "timeline", open: true, refused: true });
-    expect(status.problem).toMatch(/timeline 2.*connect to the server that was promoted last/);
+    expect(status.problem).toMatch(/00000002.*connect to the server that was promoted last/);
     const before = await instance.files();
     await instance.kill();
 
