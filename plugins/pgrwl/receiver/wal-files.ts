@@ -36,6 +36,8 @@ interface OpenFile {
 /** Where files go that stand in the way: nothing that was durable is ever overwritten by something else, or deleted. */
 const asideFolder = "set-aside";
 
+/** In a torrent the disk is told of so much at a time. */
+const writeAheadBytes = 2 ** 20;
 /** Real zeros are written once more than reserved space, and make each sync of what is written over them cheaper. */
 const fewestFlushesForZeros = 256;
 /** Zeros in larger segments would hold up commits for longer than they ever save. */
@@ -52,6 +54,8 @@ export class WalFiles {
   #flushed = 0n;
   #offset = 0;
   #compared: Buffer | undefined;
+  /** Offset in the open segment up to which the disk is to write, or has written. */
+  #begunTo = 0;
   /** Flushes of the open segment, and of the one before: how its WAL comes. */
   #flushes = 0;
   #flushesBefore = Number.POSITIVE_INFINITY;
@@ -83,6 +87,7 @@ export class WalFiles {
     this.#written = lsn;
     this.#flushed = lsn;
     this.#offset = 0;
+    this.#begunTo = 0;
   }
 
   /**
@@ -104,6 +109,7 @@ export class WalFiles {
       from += count;
       this.#offset += count;
       this.#written += BigInt(count);
+      if (this.#offset - this.#begunTo >= writeAheadBytes) this.#beginWriting(file);
       if (this.#offset === this.#options.segmentSizeBytes) this.#complete(file);
     }
   }
@@ -114,6 +120,13 @@ export class WalFiles {
     this.#sync(this.#file);
     this.#flushed = this.#written;
     this.#flushes += 1;
+    this.#begunTo = this.#offset;
+  }
+
+  /** In a torrent, the disk works while the next WAL comes. */
+  #beginWriting(file: OpenFile): void {
+    this.#disk.beginWriting(file.fd, this.#begunTo, this.#offset - this.#begunTo);
+    this.#begunTo = this.#offset;
   }
 
   /** Once a sync has failed, a second one may succeed without what the first has lost: the kernel has dropped it. */
@@ -266,6 +279,7 @@ export class WalFiles {
     this.#disk.syncFolder(directory);
     this.#flushed = this.#written;
     this.#offset = 0;
+    this.#begunTo = 0;
     this.#flushesBefore = this.#flushes;
     this.#flushes = 0;
     onSegment(file.name);

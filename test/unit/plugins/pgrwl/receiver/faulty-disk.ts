@@ -54,6 +54,9 @@ export class FaultyDisk implements DiskCalls {
     this.#pass(realDisk.size(fd).isFile ? "sync" : "syncFolder");
     realDisk.sync(fd);
   }
+  beginWriting(fd: number, offset: number, sizeBytes: number): void {
+    realDisk.beginWriting(fd, offset, sizeBytes);
+  }
   truncate(fd: number, sizeBytes: number): void {
     this.#pass("truncate");
     realDisk.truncate(fd, sizeBytes);
