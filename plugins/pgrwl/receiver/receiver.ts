@@ -34,6 +34,8 @@ export interface Memory {
   begun?: string | undefined;
   /** The end of what could not be taken, because of the disk or of a gap: until that is written, nothing has changed. */
   stuckAt?: bigint | undefined;
+  /** Files in the receive folder that are not used, which was said already. */
+  readonly ignored: Set<string>;
   /** The fork that was told of already. */
   fork?: string | undefined;
 }
@@ -48,7 +50,7 @@ export class Receiver {
   readonly #stop = new AbortController();
   readonly #backOff: BackOff;
   readonly #lag = new LagClock();
-  readonly #memory: Memory = {};
+  readonly #memory: Memory = { ignored: new Set() };
   #isStopping = false;
   #lock: DirectoryLock | undefined;
   #session: Session | undefined;
@@ -158,7 +160,13 @@ export class Receiver {
 
   #takeFolder(): void {
     const { settings, disk } = this.#options;
-    if (this.#lock) return;
+    if (this.#lock?.holds(settings.directory)) return;
+    if (this.#lock) {
+      // Something was mounted there, or is no more.
+      this.#log("warn", "The receive folder is another one than before", { directory: settings.directory });
+      this.#lock.release();
+      this.#lock = undefined;
+    }
     disk.makeFolder(settings.directory, 0o750);
     this.#lock = DirectoryLock.take(settings.directory);
   }
@@ -177,8 +185,11 @@ export class Receiver {
     const problem = error instanceof GapError ? `${error.message}; ${remedies[error.reason]}` : messageOf(error);
     const state = waitMs === undefined ? "stopped" : isFull ? "disk_full" : reason === "gap" ? "refused" : "waiting";
     const nextAttemptAt = waitMs === undefined ? undefined : Date.now() + waitMs;
-    const isNew = this.#told !== problem;
-    this.#told = problem;
+    // A gap's server goes on meanwhile, and its position with it; a full disk may fail at another call: neither is news.
+    const gap = error instanceof GapError ? `${error.reason} ${error.file ?? ""}` : undefined;
+    const told = gap ?? (isFull ? "disk_full" : problem);
+    const isNew = this.#told !== told;
+    this.#told = told;
     if (error instanceof GapError) {
       const index = gapReasons.indexOf(error.reason);
       if (telemetry.list("gapOpen")[index] === 0) telemetry.addToList("gaps", index);
@@ -212,9 +223,14 @@ export class Receiver {
 
   #wait(milliseconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    const { signal } = this.#stop;
     const timer = setTimeout(resolve, milliseconds);
-    this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
-    return promise.finally(() => clearTimeout(timer));
+    const end = () => resolve();
+    signal.addEventListener("abort", end);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+    });
   }
 }
 

@@ -10,6 +10,9 @@ import type { WalFiles } from "./wal-files.ts";
 
 /** How often a stream looks at the clock. */
 const beatMs = 1000;
+/** On a slow disk, flushing takes at most this share of the time while WAL pours in. */
+const longestFlushShare = 0.25;
+const longestPatienceMs = 250;
 /** A beat that comes so late was held up by this machine: what the server said meanwhile has not been read yet. */
 const heldUpMs = 5000;
 
@@ -43,18 +46,23 @@ export class WalStream implements StreamHandlers {
   #failure: { readonly error: unknown } | undefined;
   #isFinishedByUs = false;
   #isStreaming = false;
+  /** The server has what was asked for. Before that, a position would set the slot back to WAL that may be gone. */
+  #isServed = false;
   #serverEnd = 0n;
   /** Flushes what a torrent, or a message that does not end, has left behind. */
   #late: Timer | undefined;
   #unflushedBytes = 0;
   /** Moments below are of the monotonic clock, in milliseconds: the other one may be set. */
   #unflushedSince = 0;
+  /** How long WAL that pours in may wait for its flush. */
+  #patienceMs = 0;
   #lastStatusAt = 0;
   #lastMessageAt = 0;
   #lastBeatAt = 0;
 
   constructor(options: StreamOptions) {
     this.#options = options;
+    this.#patienceMs = options.settings.flushIntervalMs;
   }
 
   /** The end position is flushed, or {@link finish} was called. */
@@ -85,7 +93,12 @@ export class WalStream implements StreamHandlers {
 
   /** Makes everything that has come durable, says so, and ends the stream. */
   finish(): void {
-    if (this.#finished || this.#copy === undefined) return;
+    if (this.#copy === undefined) return;
+    if (this.#finished) {
+      // The server was first, and everything is flushed and told: no next timeline is begun.
+      this.#isFinishedByUs = true;
+      return;
+    }
     this.flushAndReport();
     this.#finished = true;
     this.#isFinishedByUs = true;
@@ -102,6 +115,10 @@ export class WalStream implements StreamHandlers {
     const message = decodeServerMessage(payload);
     this.#serverAt(message.serverEnd);
     if (message.kind === "wal") this.#onWal(message);
+    else if (!this.#isServed && this.#options.files.written >= this.#options.serverLsn) {
+      this.#isServed = true;
+      this.#report(false);
+    }
     if (!this.#isStreaming && this.#isGettingOn(message.kind === "wal")) {
       this.#isStreaming = true;
       this.#options.onStreaming();
@@ -138,22 +155,26 @@ export class WalStream implements StreamHandlers {
   #onWal({ start, data }: XLogData): void {
     const { files, telemetry, settings } = this.#options;
     telemetry.setLsn("received", start + BigInt(data.length));
+    this.#isServed = true;
     const flushedBefore = files.flushed;
     if (this.#unflushedBytes === 0) this.#unflushedSince = this.#lastMessageAt;
+    telemetry.set("flushingSince", Date.now() / 1000);
     try {
       files.append(start, data, 0);
     } catch (error) {
       // A segment that ended before the disk was full counts: the server need not keep it.
       this.#report(false);
       throw error;
+    } finally {
+      telemetry.set("flushingSince", 0);
     }
     this.#unflushedBytes += data.length;
     telemetry.add("receivedBytes", data.length);
     telemetry.setLsn("written", files.written);
     const segmentEnded = files.flushed !== flushedBefore;
-    const isLate = performance.now() - this.#unflushedSince >= settings.flushIntervalMs;
+    const isLate = performance.now() - this.#unflushedSince >= this.#patienceMs;
     if (segmentEnded || isLate || this.#unflushedBytes >= settings.flushBytes) this.flushAndReport();
-    else this.#late ??= setTimeout(() => this.#onLate(), settings.flushIntervalMs);
+    else this.#late ??= setTimeout(() => this.#onLate(), this.#patienceMs);
     if (this.#isAtEnd()) this.finish();
   }
 
@@ -179,7 +200,12 @@ export class WalStream implements StreamHandlers {
       } finally {
         telemetry.set("flushingSince", 0);
       }
-      telemetry.observeFlush((performance.now() - began) / 1000);
+      const tookMs = performance.now() - began;
+      this.#patienceMs = Math.min(
+        Math.max(this.#options.settings.flushIntervalMs, tookMs / longestFlushShare),
+        longestPatienceMs,
+      );
+      telemetry.observeFlush(tookMs / 1000);
       telemetry.set("lastFlushAt", Date.now() / 1000);
     }
     this.#unflushedBytes = 0;
@@ -193,11 +219,11 @@ export class WalStream implements StreamHandlers {
     if (this.#copy === undefined || this.#finished) return;
     this.#lastStatusAt = performance.now();
     // Durable is the most that a receiver can do with WAL: it counts as applied, for `synchronous_commit = remote_apply`.
-    const { written, flushed } = files;
+    const { written, flushed } = this.#isServed ? files : { written: 0n, flushed: 0n };
     this.#copy.send(
       encodeStandbyStatus({ written, flushed, applied: flushed, clock: BigInt(Date.now()) * 1000n, replyRequested }),
     );
-    telemetry.setLsn("slotRestart", flushed);
+    if (this.#isServed) telemetry.setLsn("slotRestart", flushed);
     telemetry.add("statuses");
   }
 

@@ -170,6 +170,8 @@ export class PowerCutDisk implements DiskCalls {
   syncData(fd: number): void {
     this.sync(fd);
   }
+  /** A hint: nothing may rely on it. */
+  beginWriting(): void {}
   sync(fd: number): void {
     const { path, content } = this.#file(fd);
     try {
