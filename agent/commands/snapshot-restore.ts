@@ -1,24 +1,27 @@
 /** `holdfast snapshot restore`: a verified snapshot in an empty data folder, or nothing. */
 import { cp, mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { unpackSnapshot } from "../../plugins/common/archive/snapshot-archive.ts";
 import { syncFolder } from "../../plugins/common/archive/write-all.ts";
+import { LocalStorage } from "../../plugins/common/storage/local.ts";
+import type { Storage } from "../../plugins/common/storage/storage.ts";
 import { snapshotFolder } from "../../plugins/common/tsdb/block-files.ts";
 import { isUlid } from "../../plugins/common/tsdb/ulid.ts";
 import { type SnapshotReport, verifySnapshot } from "../../plugins/common/tsdb/verify.ts";
 import { parseDuration } from "../sdk/index.ts";
 import { endOnStop } from "../system/signals.ts";
 import { type Command, type FlagValues, UsageError } from "./command.ts";
-import { copyBackup } from "./snapshot/backup-files.ts";
+import { copyBackup, findBackup, readManifest } from "./snapshot/backup-files.ts";
 import { claimDataFolder } from "./snapshot/data-folder.ts";
 import { reportText } from "./snapshot/inspect.ts";
 import { Progress } from "./snapshot/progress.ts";
+import { openTarget, targetFlags } from "./snapshot/target.ts";
 
 export const command: Command = {
   name: "snapshot restore",
   summary: "Unpacks a snapshot into an empty Prometheus data folder, once everything in it has been verified.",
   goStyle: true,
-  operands: { usage: "ARCHIVE|FOLDER|MANIFEST DIR", least: 2, most: 2 },
+  operands: { usage: "ARCHIVE|FOLDER|MANIFEST|BACKUP DIR", least: 2, most: 2 },
   flags: [
     { name: "blocks", value: "ULID,…", help: "Restore these blocks only." },
     {
@@ -33,20 +36,25 @@ export const command: Command = {
       value: "DURATION",
       help: "Retention of the Prometheus to be started, to warn of blocks that it would delete. Default: 15d",
     },
+    ...targetFlags,
     { name: "quiet", help: "Show no progress." },
   ],
   details:
+    "With --target, BACKUP is the name of a backup there, or `latest`.\n" +
     "Stop Prometheus before, start it on DIR afterwards. External labels and rules are not in a snapshot.\n" +
     "Nothing is left in DIR when the snapshot is damaged.",
   async run(flags, [source = "", target = ""]) {
     endOnStop();
     const wanted = readWanted(flags);
     const folder = resolve(target);
+    await using storage = await openTarget(flags);
     const wasMade = await claimDataFolder(folder);
     const staging = join(folder, `.restore-${Bun.randomUUIDv7()}`);
     try {
       await mkdir(staging);
-      await fill(resolve(source), staging, wanted, new Progress("Restoring", !flags.isSet("quiet")));
+      const progress = new Progress("Restoring", !flags.isSet("quiet"));
+      if (storage) await fillFromTarget(storage, source, staging, wanted, progress);
+      else await fill(resolve(source), staging, wanted, progress);
       const report = await verifySnapshot(await snapshotFolder(staging));
       if (report.problems.length > 0) {
         process.stderr.write(reportText(report));
@@ -98,15 +106,39 @@ function readWanted(flags: FlagValues): Wanted {
   };
 }
 
-async function fill(source: string, staging: string, { blocks }: Wanted, progress: Progress): Promise<void> {
-  const wants = (ulid: string) => blocks?.has(ulid) ?? true;
+const wantsOf =
+  ({ blocks }: Wanted) =>
+  (ulid: string) =>
+    blocks?.has(ulid) ?? true;
+
+async function fillFromTarget(
+  storage: Storage,
+  name: string,
+  staging: string,
+  wanted: Wanted,
+  progress: Progress,
+): Promise<void> {
+  try {
+    const manifest = await findBackup(storage, name);
+    await copyBackup(storage, manifest, staging, wantsOf(wanted), (bytes) => progress.add(bytes));
+  } finally {
+    progress.end();
+  }
+}
+
+async function fill(source: string, staging: string, wanted: Wanted, progress: Progress): Promise<void> {
+  const wants = wantsOf(wanted);
   const found = await stat(source).catch((cause: { code?: string }) => {
     throw new Error(`Cannot restore ${source}: ${cause.code === "ENOENT" ? "no such file or folder" : cause.code}`, {
       cause,
     });
   });
   try {
-    if (source.endsWith(".json")) return await copyBackup(source, staging, wants, (bytes) => progress.add(bytes));
+    if (source.endsWith(".json")) {
+      const storage = new LocalStorage(dirname(dirname(source)));
+      const manifest = await readManifest(storage, relative(storage.description, source));
+      return await copyBackup(storage, manifest, staging, wants, (bytes) => progress.add(bytes));
+    }
     if (!found.isDirectory())
       return await unpackSnapshot(source, staging, { wants, wrote: (bytes) => progress.add(bytes) });
     const names = (await readdir(source, { withFileTypes: true })).filter(

@@ -1,12 +1,12 @@
 /** The metrics that are looked up when a collection runs: the folder, and Prometheus. */
 import type { CollectContext } from "holdfast";
-import type { Backups } from "./backups.ts";
 import type { Server } from "./server.ts";
-import { type Moment, messageOf } from "./state.ts";
+import type { Moment } from "./state.ts";
+import type { Target } from "./target.ts";
 
 export function collector(
   server: Server,
-  backups: Backups | undefined,
+  targets: readonly Target[],
   version: string,
 ): (context: CollectContext) => Promise<void> {
   const { series, state, log } = server.deps;
@@ -19,11 +19,6 @@ export function collector(
       return undefined;
     });
     wasUp = flags !== undefined;
-    const stored = await backups?.content().catch((error: unknown) => {
-      log.warn("Cannot read the target", { target: backups.kind, error: messageOf(error) });
-      return undefined;
-    });
-    if (stored) server.verifiedElsewhere = () => stored.backups.some(({ verified }) => verified);
     server.verifications.keepOnly(snapshots.map(({ name }) => name));
 
     const seconds = (moment: Moment) => {
@@ -46,12 +41,13 @@ export function collector(
     series.set("prombackup_server_downloads_tracked", tracked);
     series.set("prombackup_server_download_tracked_count", tracked);
     series.set("prombackup_server_verification_last_success_timestamp_seconds", seconds("verificationSuccess"));
-    if (backups) {
-      const target = { target: backups.kind };
-      series.set("prombackup_server_upload_last_success_timestamp_seconds", seconds("uploadSuccess"), target);
-      series.set("prombackup_server_upload_last_attempt_timestamp_seconds", seconds("uploadAttempt"), target);
-      series.set("prombackup_server_target_backups", stored?.backups.length, target);
-      series.set("prombackup_server_target_bytes", stored?.sizeBytes, target);
+    for (const { name: target, known } of targets) {
+      const uploaded = seconds(`uploadSuccess:${target}`);
+      series.set("prombackup_server_upload_last_success_timestamp_seconds", uploaded, { target });
+      const tried = seconds(`uploadAttempt:${target}`);
+      series.set("prombackup_server_upload_last_attempt_timestamp_seconds", tried, { target });
+      series.set("prombackup_server_target_backups", known?.backups.length, { target });
+      series.set("prombackup_server_target_bytes", known?.sizeBytes, { target });
     }
     series.set("prombackup_server_prometheus_up", flags ? 1 : 0);
     series.set("prombackup_server_prometheus_admin_api_enabled", flags && (flags.adminApiEnabled ? 1 : 0));

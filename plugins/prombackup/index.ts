@@ -1,7 +1,6 @@
 /** Prometheus TSDB snapshots: taken, sent as archives, verified, kept and pruned. Takes the place of prombackup-server. */
 import { join } from "node:path";
 import { definePlugin } from "holdfast";
-import { Backups } from "./backups.ts";
 import { collector } from "./collect.ts";
 import { routes } from "./routes.ts";
 import { Schedule } from "./schedule.ts";
@@ -9,7 +8,7 @@ import { Series } from "./series.ts";
 import { Server } from "./server.ts";
 import { settings } from "./settings.ts";
 import { State } from "./state.ts";
-import { FolderTarget } from "./target.ts";
+import { Target } from "./target.ts";
 
 const version = "0.1.0";
 
@@ -23,14 +22,20 @@ export default definePlugin({
     const series = new Series(metrics);
     const state = await State.open(config.state_dir ?? join(config.snapshot_dir, ".holdfast"), name, log);
     const server = new Server({ instance: name, settings: config, state, series, log, signal, now });
-    const backups = config.backup && new Backups(server, new FolderTarget(config.backup.folder));
-    const schedule = new Schedule(server, backups);
+    const targets = Object.entries(config.backup?.targets ?? {}).map(
+      ([target, of]) => new Target({ name: target, settings: of, log, now }),
+    );
+    server.verifiedElsewhere = () => targets.some(({ known }) => known?.backups.some(({ verified }) => verified));
+    const schedule = new Schedule(server, targets);
     await server.store.sweep();
     return {
       http: routes(server),
-      collect: collector(server, backups, version),
+      collect: collector(server, targets, version),
       start: (running) => schedule.run(running.signal),
-      stop: () => state.settled(),
+      async stop() {
+        await Promise.all(targets.map((target) => target[Symbol.asyncDispose]()));
+        await state.settled();
+      },
     };
   },
 });

@@ -85,7 +85,7 @@ export const metricTable = [
     ["target"],
     "Unix time at which a backup in the target was last begun.",
   ),
-  gauge("prombackup_server_target_backups", ["target"], "Backups in the target."),
+  gauge("prombackup_server_target_backups", ["target"], "Backups in the target, when it was last looked at."),
   gauge(
     "prombackup_server_target_bytes",
     ["target"],

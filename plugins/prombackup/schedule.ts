@@ -1,22 +1,24 @@
 /** What happens by itself: pruning, and backups. */
-import type { Backups } from "./backups.ts";
+import { backUp } from "./backups.ts";
 import type { Keep } from "./retention.ts";
 import type { Server } from "./server.ts";
 import type { BackupSettings, Retention, Settings } from "./settings.ts";
 import { messageOf } from "./state.ts";
+import type { Target } from "./target.ts";
 
 /** Timers above 24.8 days fire at once. */
 const longestWaitMs = 86_400_000;
 const retryMs = 15 * 60_000;
+const refreshMs = 3_600_000;
 
 export class Schedule {
   readonly #server: Server;
-  readonly #backups: Backups | undefined;
+  readonly #targets: readonly Target[];
   readonly #random: () => number;
 
-  constructor(server: Server, backups: Backups | undefined, random: () => number = Math.random) {
+  constructor(server: Server, targets: readonly Target[], random: () => number = Math.random) {
     this.#server = server;
-    this.#backups = backups;
+    this.#targets = targets;
     this.#random = random;
   }
 
@@ -29,7 +31,7 @@ export class Schedule {
     });
     const work = [stopped];
     if (autoprune) work.push(this.#autoprune(autoprune, signal));
-    if (backup && this.#backups) work.push(this.#keepBackups(backup, this.#backups, signal));
+    if (backup) work.push(this.#keepBackups(backup, signal), this.#watchTargets(signal));
     await Promise.all(work);
   }
 
@@ -44,59 +46,129 @@ export class Schedule {
     }
   }
 
-  async #keepBackups(settings: BackupSettings, backups: Backups, signal: AbortSignal): Promise<void> {
+  /** A target that cannot be read should be heard of before the next backup is due. */
+  async #watchTargets(signal: AbortSignal): Promise<void> {
+    const { state } = this.#server.deps;
+    do {
+      // Where there is no backup yet, there may be no folder yet.
+      const used = this.#targets.filter(({ name }) => state.time(`uploadSuccess:${name}`) !== undefined);
+      await Promise.all(used.map((target) => target.refresh(signal)));
+    } while (await wait(refreshMs, signal));
+  }
+
+  async #keepBackups(settings: BackupSettings, signal: AbortSignal): Promise<void> {
     for (;;) {
-      if (!(await wait(this.#untilNext(settings), signal))) return;
-      await this.backUp(settings, backups, signal).catch((error: unknown) => {
+      const ms = Math.min(...this.#targets.map(({ name }) => this.#untilDue(settings, name)));
+      if (!(await wait(ms + settings.jitter * 1000 * this.#random(), signal))) return;
+      // Those that are due soon come along: after a failure of one, all go on with one snapshot.
+      const due = this.#targets.filter(({ name }) => this.#untilDue(settings, name) <= (settings.every * 1000) / 2);
+      await this.#backUp(settings, due, signal).catch((error: unknown) => {
         if (!signal.aborted) this.#server.deps.log.error("Backup failed", { error: messageOf(error) });
       });
     }
   }
 
-  /** What was missed while nothing ran is done at once; what failed is tried again in a while, not in a day. */
-  #untilNext({ every, jitter }: BackupSettings): number {
+  /** What was missed while nothing ran is done at once; what failed is tried again in a while, not in a day. Milliseconds. */
+  #untilDue({ every }: BackupSettings, target: string): number {
     const { state, now } = this.#server.deps;
-    const success = state.time("uploadSuccess");
-    const attempt = state.time("uploadAttempt");
+    const success = state.time(`uploadSuccess:${target}`);
+    const attempt = state.time(`uploadAttempt:${target}`);
     const due = success === undefined ? 0 : success + every * 1000;
     const retry = attempt === undefined || attempt <= (success ?? 0) ? 0 : attempt + Math.min(retryMs, every * 1000);
     // A clock that was set back must not delay a backup by more than one interval.
-    const ms = Math.min(Math.max(due, retry) - now(), every * 1000);
-    return Math.max(0, ms) + jitter * 1000 * this.#random();
+    return Math.max(0, Math.min(Math.max(due, retry) - now(), every * 1000));
   }
 
-  /** One backup: snapshot, verification, target, retention. @throws {Error} What failed; it is counted. */
-  async backUp(settings: BackupSettings, backups: Backups, signal: AbortSignal): Promise<void> {
-    const { state, series, log, now } = this.#server.deps;
-    const target = backups.kind;
-    state.mark("uploadAttempt", now());
-    const startedAt = performance.now();
+  /** One snapshot, verified, to each of the targets. @throws {Error} There is no snapshot, or it is damaged. */
+  async #backUp(settings: BackupSettings, targets: readonly Target[], signal: AbortSignal): Promise<void> {
+    const { state, series, now } = this.#server.deps;
+    for (const { name } of targets) state.mark(`uploadAttempt:${name}`, now());
+    let snapshot: string;
     try {
-      const name = await this.#server.takeSnapshot(settings.skip_head, "schedule");
-      if (settings.verify) {
-        const verified = await this.#server.verifications.verify(name, signal);
-        if (!verified?.ok) throw new Error(`${name} is damaged or empty: it does not replace an earlier backup`);
-      }
-      const result = await backups.store(name, settings.verify, signal);
-      series.count("prombackup_server_uploads_total", { target, result: "success" });
-      state.mark("uploadSuccess", now());
-      log.info("Backup complete", {
-        snapshot: name,
-        target,
-        files: result.files,
-        new_files: result.newFiles,
-        new_bytes: result.newBytes,
-        duration_seconds: (performance.now() - startedAt) / 1000,
-      });
-      if (settings.remove_snapshot) await this.#server.remove(name);
+      snapshot = await this.#verifiedSnapshot(settings, signal);
     } catch (error) {
-      series.count("prombackup_server_uploads_total", { target, result: "error" });
+      for (const { name } of targets) {
+        series.count("prombackup_server_uploads_total", { target: name, result: "error" });
+      }
       throw error;
     }
-    const keep = keepOf(settings.retention);
-    if (Object.values(keep).every((rule) => rule === undefined)) return;
-    const forgotten = await backups.forget(keep);
-    if (forgotten > 0) log.info("Old backups removed", { target, backups: forgotten });
+    let failures = 0;
+    for (const target of targets) {
+      if (!(await this.#bring(snapshot, settings, target, signal))) failures++;
+    }
+    if (!settings.remove_snapshot) return;
+    // A snapshot that not all targets took stays until the next one does better: it may be the last that was verified.
+    await this.#clear(snapshot, failures > 0);
+  }
+
+  /** Removes what the schedule took and has no more use for. Never throws: what stays is tried again after the next backup. */
+  async #clear(snapshot: string, isKept: boolean): Promise<void> {
+    const { state, log } = this.#server.deps;
+    const left: string[] = isKept ? [snapshot] : [];
+    for (const name of new Set([...state.value.leftBehind, snapshot])) {
+      if (left.includes(name)) continue;
+      try {
+        if ((await this.#server.remove(name)) === "in_use") left.push(name);
+      } catch (error) {
+        log.error("Cannot remove a snapshot", { snapshot: name, error: messageOf(error) });
+        left.push(name);
+      }
+    }
+    state.value.leftBehind = left;
+    state.save();
+  }
+
+  async #verifiedSnapshot(settings: BackupSettings, signal: AbortSignal): Promise<string> {
+    const name = await this.#server.takeSnapshot(settings.skip_head, "schedule");
+    if (!settings.verify) return name;
+    const verified = await this.#server.verifications.verify(name, signal);
+    if (verified?.ok) return name;
+    if (settings.remove_snapshot) await this.#clear(name, false);
+    const [problem] = verified?.report.problems ?? [];
+    const found = problem
+      ? `it is damaged: ${problem.file}: ${problem.check}: ${problem.found}`
+      : "there is no block in it";
+    throw new Error(`Cannot keep ${name}: ${found}; earlier backups stay`);
+  }
+
+  /** @returns Whether the target has the snapshot now; why not is logged. */
+  async #bring(snapshot: string, settings: BackupSettings, target: Target, signal: AbortSignal): Promise<boolean> {
+    const { state, series, log, now } = this.#server.deps;
+    const startedAt = performance.now();
+    try {
+      if (state.time(`uploadSuccess:${target.name}`) === undefined) await target.check(signal);
+      const what = { name: snapshot, verified: settings.verify };
+      const { files, newFiles, newBytes } = await backUp(this.#server, target, what, signal);
+      series.count("prombackup_server_uploads_total", { target: target.name, result: "success" });
+      state.mark(`uploadSuccess:${target.name}`, now());
+      log.info("Backup complete", {
+        snapshot,
+        target: target.name,
+        files,
+        new_files: newFiles,
+        new_bytes: newBytes,
+        duration_seconds: (performance.now() - startedAt) / 1000,
+      });
+    } catch (error) {
+      series.count("prombackup_server_uploads_total", { target: target.name, result: "error" });
+      if (!signal.aborted) log.error("Backup failed", { snapshot, target: target.name, error: messageOf(error) });
+      return false;
+    }
+    await this.#forget(target, signal);
+    await target.refresh(signal);
+    return true;
+  }
+
+  async #forget(target: Target, signal: AbortSignal): Promise<void> {
+    const { log } = this.#server.deps;
+    const keep = keepOf(target.settings.retention);
+    const isAll = Object.values(keep).every((rule) => rule === undefined);
+    try {
+      const backups = await target.forget(isAll ? undefined : keep, signal);
+      if (backups > 0) log.info("Old backups removed", { target: target.name, backups });
+    } catch (error) {
+      if (!signal.aborted) log.error("Cannot remove old backups", { target: target.name, error: messageOf(error) });
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** The plugin's `config:` in the YAML. */
 import { isAbsolute } from "node:path";
 import { duration, z } from "holdfast";
+import { storageSettings } from "../common/storage/settings.ts";
 
 const path = (description: string) =>
   z.string().refine(isAbsolute, { error: "expected an absolute path" }).describe(description);
@@ -35,8 +36,16 @@ const autoprune = retention.extend({
   keep_within: duration().prefault("1h").describe("Keep all snapshots that are younger than this."),
 });
 
+const target = z.strictObject({
+  storage: storageSettings.describe("A folder, S3 or SFTP. Nothing else may keep its things in the same place."),
+  retention: retention.prefault({}).describe("Which backups to keep there; all, where nothing is said."),
+});
+
 const backup = z.strictObject({
-  folder: path("Where backups are kept: a folder on another disk or machine."),
+  targets: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, { error: "expected a name of a-z, 0-9, _ and -" }), target)
+    .refine((targets) => Object.keys(targets).length > 0, { error: "expected at least one target" })
+    .describe("Where backups are kept, each under a name of its own."),
   every: duration()
     .refine((seconds) => seconds >= 60, { error: "expected at least a minute" })
     .prefault("24h")
@@ -44,8 +53,7 @@ const backup = z.strictObject({
   jitter: duration().prefault("0").describe("Begin up to this much later, differently each time."),
   skip_head: z.boolean().default(false).describe("Leave out what is not in a block yet: up to three hours."),
   verify: z.boolean().default(true).describe("Verify the snapshot before it counts as a backup."),
-  remove_snapshot: z.boolean().default(true).describe("Remove the snapshot once the backup is complete."),
-  retention: retention.prefault({}).describe("Which backups to keep; all, where nothing is said."),
+  remove_snapshot: z.boolean().default(true).describe("Remove the snapshot once all targets have it."),
 });
 
 export const settings = z.strictObject({
@@ -66,4 +74,5 @@ export const settings = z.strictObject({
 export type Settings = z.output<typeof settings>;
 export type PrometheusSettings = z.output<typeof prometheus>;
 export type Retention = z.output<typeof retention>;
+export type TargetSettings = z.output<typeof target>;
 export type BackupSettings = z.output<typeof backup>;

@@ -25,6 +25,8 @@ const shape = z.object({
   downloads: z.array(download).default([]),
   verifications: z.record(z.string(), verification).default({}),
   times: z.record(z.string(), z.number()).default({}),
+  /** Snapshots of the schedule that are still there: a target did not take them, or somebody reads them. */
+  leftBehind: z.array(z.string()).default([]),
 });
 
 export type SavedDownload = z.output<typeof download>;
@@ -32,7 +34,12 @@ export type Verification = z.output<typeof verification>;
 export type SavedState = z.output<typeof shape>;
 
 /** The moments that are kept, Unix milliseconds. */
-export type Moment = "snapshotAttempt" | "snapshotSuccess" | "uploadSuccess" | "uploadAttempt" | "verificationSuccess";
+export type Moment =
+  | "snapshotAttempt"
+  | "snapshotSuccess"
+  | "verificationSuccess"
+  | `uploadSuccess:${string}`
+  | `uploadAttempt:${string}`;
 
 export class State {
   readonly #folder: string;

@@ -1,88 +1,169 @@
-/** Where backups are kept: named objects, each of them whole or not there. A folder for now; other storages fit behind it. */
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { syncFolder, writeAll } from "../common/archive/write-all.ts";
+/** One place where backups are kept: `backups/NAME.json`, whose files are `files/xx/DIGEST`, each there once. */
+import type { Log } from "holdfast";
+import { type BackupManifest, fileName, manifestName, parseManifest } from "../common/archive/backup-manifest.ts";
+import { collect } from "../common/storage/content.ts";
+import type { Content, Storage, StoredObject } from "../common/storage/storage.ts";
+import { type Keep, keptBy } from "./retention.ts";
+import type { TargetSettings } from "./settings.ts";
+import { messageOf } from "./state.ts";
 
-export interface StoredObject {
-  /** With slashes, such as `files/ab/abcd…`. */
-  readonly name: string;
+export interface TargetContent {
+  readonly backups: readonly BackupManifest[];
+  /** Of the files that the backups name, each counted once. */
   readonly sizeBytes: number;
 }
 
-export interface Target {
-  /** The kind, for the label of metrics. */
-  readonly kind: string;
-  /** Stores an object, replacing one of that name. When it returns, the object is durable. */
-  put(name: string, content: AsyncIterable<Uint8Array>): Promise<void>;
-  /** The bytes of an object. @throws {Error} There is none. */
-  get(name: string): AsyncIterable<Uint8Array>;
-  /** Undefined where there is none. */
-  stat(name: string): Promise<StoredObject | undefined>;
-  /** All objects whose names begin so. */
-  list(prefix: string): Promise<StoredObject[]>;
-  /** That there is none is no error. */
-  delete(name: string): Promise<void>;
+export interface TargetOptions {
+  /** As the configuration calls it, and the label of metrics. */
+  readonly name: string;
+  readonly settings: TargetSettings;
+  readonly log: Log;
+  now(): number;
 }
 
-const unfinished = /\.[0-9a-f-]{36}\.unfinished$/;
+/** A manifest of many thousand blocks has fewer. */
+const mostManifestBytes = 64 << 20;
 
-export class FolderTarget implements Target {
-  readonly kind = "folder";
-  readonly #folder: string;
+/**
+ * What no manifest names stays for so long: it may belong to a backup that is being written, by an agent that should not
+ * write here, but does.
+ */
+const graceMs = 24 * 3_600_000;
 
-  constructor(folder: string) {
-    this.#folder = folder;
+export class Target implements AsyncDisposable {
+  readonly name: string;
+  readonly settings: TargetSettings;
+  readonly #log: Log;
+  readonly #now: () => number;
+  #storage: Promise<Storage> | undefined;
+  /** Manifests that were read, by name, size and time. */
+  #manifests = new Map<string, BackupManifest>();
+  /** As it was when last looked at; undefined where it could not be looked at. */
+  known: TargetContent | undefined;
+
+  constructor({ name, settings, log, now }: TargetOptions) {
+    this.name = name;
+    this.settings = settings;
+    this.#log = log;
+    this.#now = now;
   }
 
-  async put(name: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const path = join(this.#folder, name);
-    const partial = `${path}.${Bun.randomUUIDv7()}.unfinished`;
-    await mkdir(dirname(path), { recursive: true });
+  /** Tries out what will be needed; makes the folder. @throws {StorageError} What does not work, and what would help. */
+  async check(signal: AbortSignal): Promise<void> {
+    const warnings = await (await this.#open()).check({ signal });
+    for (const warning of warnings) this.#log.warn("The target deserves attention", { target: this.name, warning });
+  }
+
+  /** Whether a file is there. One of another size is damaged: what is stored under a digest has been whole once. */
+  async has(sha256Hex: string, sizeBytes: number, signal: AbortSignal): Promise<boolean> {
+    const found = await (await this.#open()).stat(fileName(sha256Hex), { signal });
+    return found?.sizeBytes === sizeBytes;
+  }
+
+  async putFile(sha256Hex: string, content: Content, sizeBytes: number, signal: AbortSignal): Promise<void> {
+    await (await this.#open()).put(fileName(sha256Hex), content, { sizeBytes, signal });
+  }
+
+  /** Makes a backup of the files that were put: until then there is none. */
+  async complete(manifest: BackupManifest, signal: AbortSignal): Promise<void> {
+    const bytes = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
+    await (await this.#open()).put(manifestName(manifest.name), bytes, { sizeBytes: bytes.length, signal });
+  }
+
+  /** Looks at what there is. Never throws: what cannot be looked at is unknown, and logged. */
+  async refresh(signal: AbortSignal): Promise<void> {
     try {
-      await using file = await open(partial, "wx", 0o644);
-      for await (const chunk of content) await writeAll(file, chunk);
-      await file.sync();
-      await rename(partial, path);
-      await syncFolder(dirname(path));
+      this.known = await this.#content(signal);
     } catch (error) {
-      await rm(partial, { force: true });
+      this.known = undefined;
+      if (!signal.aborted) this.#log.warn("Cannot read the target", { target: this.name, error: messageOf(error) });
+    }
+  }
+
+  /**
+   * Removes the backups that no rule keeps, but never the newest, nor the newest verified; then the files that no manifest names.
+   * @param keep Undefined: all backups.
+   * @returns How many backups. @throws {Error} A manifest cannot be read: then nothing is removed, for its files are not known.
+   */
+  async forget(keep: Keep | undefined, signal: AbortSignal): Promise<number> {
+    const storage = await this.#open();
+    const gone = keep === undefined ? [] : this.#notKept((await this.#content(signal)).backups, keep);
+    await storage.delete(gone.map(manifestName), { signal });
+    await this.#sweep(storage, signal);
+    return gone.length;
+  }
+
+  #notKept(backups: readonly BackupManifest[], keep: Keep): string[] {
+    // Not the moments of the snapshots' names: two may be of one second.
+    const dated = backups.map((backup) => ({ ...backup, timeMs: Date.parse(backup.completed) }));
+    const newestFirst = [...dated].sort((one, other) => other.timeMs - one.timeMs);
+    const kept = keptBy(dated, keep, this.#now());
+    for (const one of [newestFirst[0], newestFirst.find(({ verified }) => verified)]) if (one) kept.add(one.name);
+    return backups.map(({ name }) => name).filter((name) => !kept.has(name));
+  }
+
+  /** Removes what crashes and forgotten backups left behind. */
+  async #sweep(storage: Storage, signal: AbortSignal): Promise<void> {
+    const before = new Date(this.#now() - graceMs);
+    // Looked at again: a manifest that came meanwhile counts.
+    const { backups } = await this.#content(signal);
+    const named = new Set(backups.flatMap(({ files }) => files.map((file) => fileName(file.sha256_hex))));
+    await storage.delete(unnamed(storage.list("files", { signal }), named, before), { signal });
+    await storage.removeUnfinished(before, { signal });
+  }
+
+  /** @throws {Error} The target cannot be read, or a manifest in it. */
+  async #content(signal: AbortSignal): Promise<TargetContent> {
+    const storage = await this.#open();
+    const manifests = new Map<string, BackupManifest>();
+    for await (const object of storage.list("backups", { signal })) {
+      if (!object.name.endsWith(".json")) continue;
+      const key = `${object.name} ${object.sizeBytes} ${object.modified.getTime()}`;
+      manifests.set(key, this.#manifests.get(key) ?? (await readManifest(storage, object.name, signal)));
+    }
+    this.#manifests = manifests;
+    const backups = [...manifests.values()];
+    const sizes = new Map(backups.flatMap(({ files }) => files.map((file) => [file.sha256_hex, file.size_bytes])));
+    return { backups, sizeBytes: [...sizes.values()].reduce((sum, size) => sum + size, 0) };
+  }
+
+  /** When it is first needed: a target that cannot be opened must not keep snapshots from being downloaded. */
+  async #open(): Promise<Storage> {
+    // Loaded with the first backup: most instances need neither S3 nor SSH.
+    this.#storage ??= import("../common/storage/open.ts").then(({ openStorage }) =>
+      openStorage(this.settings.storage, { environment: process.env }),
+    );
+    try {
+      return await this.#storage;
+    } catch (error) {
+      this.#storage = undefined;
       throw error;
     }
   }
 
-  get(name: string): AsyncIterable<Uint8Array> {
-    return Bun.file(join(this.#folder, name)).stream();
+  async [Symbol.asyncDispose](): Promise<void> {
+    const storage = await this.#storage?.catch(() => undefined);
+    await storage?.[Symbol.asyncDispose]();
   }
+}
 
-  async stat(name: string): Promise<StoredObject | undefined> {
-    return await stat(join(this.#folder, name)).then(
-      ({ size }) => ({ name, sizeBytes: size }),
-      (error: { code?: string }) => {
-        if (error.code === "ENOENT") return undefined;
-        throw error;
-      },
-    );
-  }
+async function* unnamed(
+  objects: AsyncIterable<StoredObject>,
+  named: ReadonlySet<string>,
+  before: Date,
+): AsyncGenerator<string> {
+  for await (const { name, modified } of objects) if (!named.has(name) && modified < before) yield name;
+}
 
-  async list(prefix: string): Promise<StoredObject[]> {
-    const entries = await readdir(join(this.#folder, prefix), { recursive: true, withFileTypes: true }).catch(
-      (error: { code?: string }) => {
-        if (error.code === "ENOENT") return [];
-        throw error;
-      },
-    );
-    const found: StoredObject[] = [];
-    for (const entry of entries) {
-      if (!entry.isFile()) continue;
-      const path = join(entry.parentPath, entry.name);
-      // What a crash left behind; nothing else writes here.
-      if (unfinished.test(entry.name)) await rm(path, { force: true });
-      else found.push({ name: path.slice(this.#folder.length + 1), sizeBytes: (await stat(path)).size });
-    }
-    return found.sort((one, other) => (one.name < other.name ? -1 : 1));
-  }
-
-  async delete(name: string): Promise<void> {
-    await rm(join(this.#folder, name), { force: true });
+async function readManifest(storage: Storage, name: string, signal: AbortSignal): Promise<BackupManifest> {
+  const { stream } = await storage.get(name, { signal });
+  const text = Buffer.from(await collect(stream, mostManifestBytes)).toString("utf8");
+  try {
+    const manifest = parseManifest(text);
+    // What is removed is found by this name.
+    if (manifestName(manifest.name) !== name) throw new Error(`it is that of ${JSON.stringify(manifest.name)}`);
+    return manifest;
+  } catch (cause) {
+    throw new Error(`Cannot read ${name} in ${storage.description}: ${messageOf(cause)}`, { cause });
   }
 }

@@ -165,7 +165,7 @@ async function incremental(): Promise<void> {
       snapshot_dir: ${data}/snapshots
       state_dir: ${folder.path}/state-${Bun.randomUUIDv7()}
       prometheus: { url: ${prometheus.url} }
-      backup: { folder: ${target}, every: 24h }
+      backup: { every: 24h, targets: { disk: { storage: { type: local, directory: ${target} } } } }
 `);
     const line = await waitFor(
       "the backup",

@@ -123,11 +123,14 @@ describeWith(["prometheus", "promtool"], "a real Prometheus", () => {
     await makeBlocks(data, { from, hours: 4, series: 20 });
     await using prometheus = await startPrometheus({ targets: [], flags: [admin], dataFolder: data });
     // A plugin that runs as in the agent: its start() is called.
-    const backUpOnce = async (config = {}) => {
+    const backUpOnce = async (of: { retention?: object; now?: () => number } = {}) => {
+      const { retention = {}, now } = of;
+      const disk = { storage: { type: "local", directory: target }, retention };
       await using server = await startSnapshotServer({
         folder: join(data, "snapshots"),
         prometheus: prometheus.url,
-        config: { backup: { folder: target, every: "24h", ...config } },
+        config: { backup: { targets: { disk }, every: "24h" } },
+        ...(now ? { now } : {}),
       });
       const stopping = new AbortController();
       const running = server.test.instance.start?.({ signal: stopping.signal, run: undefined as never });
@@ -136,14 +139,13 @@ describeWith(["prometheus", "promtool"], "a real Prometheus", () => {
         if (failed) return failed;
         return server.test.logs.find(({ message }) => message === "Backup complete");
       });
-      // What the retention forgets comes after that line.
-      if ("retention" in config)
-        await waitFor("retention", async () => (await readdir(join(target, "backups"))).length === 1);
-      expect(await server.sample('prombackup_server_target_backups{target="folder"}')).toBeGreaterThan(0);
+      // What the retention forgets comes after that line, the snapshot goes last.
+      if (line.message !== "Backup complete") throw new Error(String(line.fields.error));
+      await waitFor("the end", async () => (await readdir(join(data, "snapshots"))).length === 0);
+      expect(await server.sample('prombackup_server_target_backups{target="disk"}')).toBeGreaterThan(0);
       stopping.abort();
       await running;
       expect(line.message).toBe("Backup complete");
-      expect(await readdir(join(data, "snapshots"))).toEqual([]);
       return line.fields;
     };
     const first = await backUpOnce();
@@ -169,7 +171,8 @@ describeWith(["prometheus", "promtool"], "a real Prometheus", () => {
       expect(count[0]?.value).toBe(index < 2 ? 20 : 19);
     }
 
-    await backUpOnce({ retention: { keep_last: 1 } });
+    // What no backup names any more stays for a day.
+    await backUpOnce({ retention: { keep_last: 1 }, now: () => Date.now() + 2 * 86_400_000 });
     const [left = ""] = await readdir(join(target, "backups"));
     const named = JSON.parse(await readFile(join(target, "backups", left), "utf8")) as {
       files: { sha256_hex: string }[];

@@ -1,27 +1,64 @@
-/** Takes a backup out of the folder that a schedule keeps it in: `backups/NAME.json` beside `files/`. */
-import { mkdir, open, readFile } from "node:fs/promises";
+/** Takes a backup out of the place that a schedule keeps it in: `backups/NAME.json` beside `files/`. */
+import { mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileName, parseManifest } from "../../../plugins/common/archive/backup-manifest.ts";
+import {
+  type BackupManifest,
+  fileName,
+  manifestName,
+  parseManifest,
+} from "../../../plugins/common/archive/backup-manifest.ts";
 import { ArchiveError } from "../../../plugins/common/archive/tar-read.ts";
 import { writeAll } from "../../../plugins/common/archive/write-all.ts";
+import { collect } from "../../../plugins/common/storage/content.ts";
+import type { Storage } from "../../../plugins/common/storage/storage.ts";
 
-/** @throws {ArchiveError} It is no manifest, or a file is not what its digest says. @throws {Error} A file is missing. */
+const mostManifestBytes = 64 << 20;
+
+/** All backups, the newest first. @throws {Error} The storage cannot be read, or a manifest in it. */
+export async function listBackups(storage: Storage): Promise<BackupManifest[]> {
+  const backups: BackupManifest[] = [];
+  for await (const { name } of storage.list("backups")) {
+    if (name.endsWith(".json")) backups.push(await readManifest(storage, name));
+  }
+  return backups.sort((one, other) => Date.parse(other.completed) - Date.parse(one.completed));
+}
+
+/** @param name A snapshot's, or `latest`. @throws {Error} There is none. */
+export async function findBackup(storage: Storage, name: string): Promise<BackupManifest> {
+  if (name !== "latest") return await readManifest(storage, manifestName(name));
+  const [newest] = await listBackups(storage);
+  if (newest === undefined) throw new Error(`There is no backup in ${storage.description}`);
+  return newest;
+}
+
+/** @throws {ArchiveError} It is no manifest. @throws {Error} There is none, or it cannot be read. */
+export async function readManifest(storage: Storage, name: string): Promise<BackupManifest> {
+  const { stream } = await storage.get(name);
+  return parseManifest(Buffer.from(await collect(stream, mostManifestBytes)).toString("utf8"));
+}
+
+/** @throws {ArchiveError} A file is not what its digest says. @throws {Error} A file is missing, or cannot be read. */
 export async function copyBackup(
-  manifestPath: string,
+  storage: Storage,
+  manifest: BackupManifest,
   target: string,
   wants: (ulid: string) => boolean,
   wrote: (bytes: number) => void,
 ): Promise<void> {
-  const manifest = parseManifest(await readFile(manifestPath, "utf8"));
-  const root = dirname(dirname(manifestPath));
   for (const { path, size_bytes, sha256_hex } of manifest.files) {
     if (!wants(path.split("/")[0] ?? "")) continue;
     const destination = join(target, path);
     await mkdir(dirname(destination), { recursive: true, mode: 0o755 });
     await using file = await open(destination, "wx", 0o644);
+    const { stream, sizeBytes } = await storage.get(fileName(sha256_hex));
     const hash = new Bun.CryptoHasher("sha256");
     let bytes = 0;
-    for await (const chunk of Bun.file(join(root, fileName(sha256_hex))).stream()) {
+    // Not more than announced: what is damaged must not fill the disk.
+    if (sizeBytes !== size_bytes) {
+      await stream.cancel();
+      throw new ArchiveError(`${path} is damaged: it has ${sizeBytes} bytes, expected ${size_bytes}`);
+    }
+    for await (const chunk of stream) {
       hash.update(chunk);
       bytes += chunk.length;
       await writeAll(file, chunk);

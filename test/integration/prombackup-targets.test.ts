@@ -1,0 +1,274 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { appendFile, cp, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { StorageSettingsInput } from "../../plugins/common/storage/settings.ts";
+import type { Tool } from "../harness/available.ts";
+import { describeWith } from "../harness/describe-with.ts";
+import { createFolder, type TemporaryFolder } from "../harness/folders.ts";
+import { failure, startS3Server } from "../harness/s3/server.ts";
+import { skipHeadName, snapshotFolderFixture } from "../harness/snapshot-fixture.ts";
+import { prometheusAnswering, startSnapshotServer } from "../harness/snapshot-server.ts";
+import { startSshServer } from "../harness/ssh.ts";
+import { waitFor } from "../harness/wait.ts";
+import { open, s3Settings, sftpSettings } from "./storage/storages.ts";
+
+const main = new URL("../../agent/main.ts", import.meta.url).pathname;
+const dayMs = 86_400_000;
+/** Of the recorded snapshot. */
+const blocks = ["01M7YES8CFHH15SSVT05T7XN09", "01M7YES8D3BXZ143VZS1HDNWSF"];
+
+async function holdfast(...args: string[]) {
+  const child = Bun.spawn([process.execPath, main, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { exitCode: await child.exited, stdout, stderr };
+}
+
+interface TargetInput {
+  storage: StorageSettingsInput;
+  retention?: Record<string, number>;
+}
+
+interface RoundOptions {
+  /** The target cannot be looked at. */
+  readonly isUnreadable?: boolean;
+  /** Whether the agent knows what an earlier one did. */
+  readonly keepsState?: boolean;
+  /** How far ahead the clock is. */
+  readonly aheadMs?: number;
+  /** A file of the snapshot that has one more byte than in the others. */
+  readonly changed?: string;
+}
+
+/** A snapshot folder beside a Prometheus whose snapshots are all the recorded one, under another name. */
+async function startScene() {
+  await using cleanup = new AsyncDisposableStack();
+  const recorded = cleanup.use(await snapshotFolderFixture());
+  const folder = cleanup.use(await createFolder("holdfast-snapshots"));
+  const state = cleanup.use(await createFolder("holdfast-state"));
+  let count = 0;
+  let changed: string | undefined;
+  const prometheus = cleanup.use(
+    prometheusAnswering(async ({ method }) => {
+      // The flags, for the metrics.
+      if (method !== "POST") return { body: JSON.stringify({ status: "success", data: {} }) };
+      const name = `20261121T0716${String(++count).padStart(2, "0")}Z-48d449c7c9037e84`;
+      await cp(join(recorded.path, skipHeadName), join(folder.path, name), { recursive: true });
+      if (changed !== undefined) await appendFile(join(folder.path, name, changed), "\n");
+      return { body: JSON.stringify({ status: "success", data: { name } }) };
+    }),
+  );
+  const owned = cleanup.move();
+  return {
+    snapshots: async () => await readdir(folder.path),
+    /** Lets an agent, by default one that has never run, make one round, and tells how it went. */
+    async round(
+      targets: Record<string, TargetInput>,
+      { aheadMs = 0, changed: file, isUnreadable = false, keepsState = false }: RoundOptions = {},
+    ) {
+      changed = file;
+      await using server = await startSnapshotServer({
+        folder: folder.path,
+        prometheus: prometheus.url,
+        config: { backup: { targets }, ...(keepsState ? { state_dir: state.path } : {}) },
+        now: () => Date.now() + aheadMs,
+      });
+      const stopping = new AbortController();
+      const running = server.test.instance.start?.({ signal: stopping.signal, run: undefined as never });
+      const ended = () => server.test.logs.filter(({ message }) => /^Backup (?:complete|failed)$/.test(message));
+      await waitFor("the backups", () => ended().length === Object.keys(targets).length);
+      // The target was looked at again.
+      const isCounted = async (target: string) =>
+        (await server.sample(`prombackup_server_target_backups{target="${target}"}`)) !== undefined;
+      for (const { message, fields } of ended()) {
+        if (message === "Backup complete" && !isUnreadable)
+          await waitFor("the count", () => isCounted(String(fields.target)));
+      }
+      if (ended().every(({ message }) => message === "Backup complete"))
+        await waitFor("the removal", async () => (await readdir(folder.path)).length === 0);
+      const metrics = await server.test.collect();
+      stopping.abort();
+      await running;
+      return { logs: server.test.logs, ended: ended().map(({ message, fields }) => ({ message, ...fields })), metrics };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function namesIn(storage: StorageSettingsInput, folder: string): Promise<string[]> {
+  await using opened = await open(storage);
+  return (await Array.fromAsync(opened.list(folder))).map(({ name }) => name);
+}
+
+interface Place extends AsyncDisposable {
+  storage(name: string): StorageSettingsInput;
+}
+
+const places: readonly { name: string; needs: readonly Tool[]; start(): Promise<Place> }[] = [
+  {
+    name: "a folder",
+    needs: [],
+    async start() {
+      const folder: TemporaryFolder = await createFolder("holdfast-target");
+      return {
+        storage: (name) => ({ type: "local", directory: join(folder.path, name) }),
+        [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+      };
+    },
+  },
+  {
+    name: "S3",
+    needs: [],
+    async start() {
+      const server = startS3Server();
+      return {
+        storage: (name) => ({ ...s3Settings(server), prefix: name }),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+  },
+  {
+    name: "SFTP",
+    needs: ["openssh-server"],
+    async start() {
+      const server = await startSshServer();
+      return {
+        storage: (name) => ({ ...sftpSettings(server), directory: join(server.folder, name) }),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+  },
+];
+
+for (const { name, needs, start } of places) {
+  describeWith([...needs], `backups in ${name}`, () => {
+    let place: Place;
+    beforeAll(async () => {
+      place = await start();
+    });
+    afterAll(async () => {
+      await place?.[Symbol.asyncDispose]();
+    });
+
+    test("each file is stored once; the second backup moves what changed alone", async () => {
+      await using scene = await startScene();
+      const storage = place.storage("once");
+      const first = await scene.round({ away: { storage } });
+      expect(first.ended).toMatchObject([{ message: "Backup complete", target: "away", files: 8, new_files: 8 }]);
+      expect(first.metrics).toContain('prombackup_server_uploads_total{target="away",result="success"} 1\n');
+      expect(first.metrics).toContain('prombackup_server_target_backups{target="away"} 1\n');
+      const second = await scene.round({ away: { storage } });
+      expect(second.ended).toMatchObject([{ message: "Backup complete", new_files: 0, new_bytes: 0 }]);
+      const manifests = ["01", "02"].map((second) => `backups/20261121T0716${second}Z-48d449c7c9037e84.json`);
+      expect(await namesIn(storage, "backups")).toEqual(manifests);
+      expect(await namesIn(storage, "files")).toHaveLength(8);
+    });
+
+    test("each target has a retention of its own; files that no backup names go after a day", async () => {
+      await using scene = await startScene();
+      const few = { storage: place.storage("few"), retention: { keep_last: 1 } };
+      const all = { storage: place.storage("all") };
+      await scene.round({ few, all });
+      await scene.round({ few, all }, { changed: `${blocks[0]}/meta.json` });
+      expect(await namesIn(few.storage, "backups")).toHaveLength(1);
+      expect(await namesIn(all.storage, "backups")).toHaveLength(2);
+      // The first backup's meta.json is no longer named in the one, but young.
+      expect(await namesIn(few.storage, "files")).toHaveLength(9);
+      const later = await scene.round({ few, all }, { aheadMs: 2 * dayMs });
+      expect(later.ended.map(({ message }) => message)).toEqual(["Backup complete", "Backup complete"]);
+      expect(await namesIn(few.storage, "files")).toHaveLength(8);
+      expect(await namesIn(all.storage, "files")).toHaveLength(9);
+      expect(await namesIn(all.storage, "backups")).toHaveLength(3);
+    });
+
+    test("the commands list and restore what is there, with the settings of the agent's configuration", async () => {
+      await using scene = await startScene();
+      await using folder = await createFolder("holdfast-restored");
+      const storage = place.storage("commands");
+      await scene.round({ away: { storage } });
+      const config = join(folder.path, "holdfast.yml");
+      const instance = {
+        plugin: "prombackup",
+        config: { snapshot_dir: folder.path, backup: { targets: { away: { storage } } } },
+      };
+      await writeFile(config, JSON.stringify({ plugins: { history: instance } }));
+      const flags = ["--target=away", `--config.file=${config}`];
+      const list = await holdfast("snapshot", "list", ...flags);
+      expect(list.stderr).toBe("");
+      expect(list.stdout).toMatch(/^NAME .*\n20261121T071601Z-48d449c7c9037e84 .* 2 +right\n$/);
+      const restored = join(folder.path, "restored");
+      const restore = await holdfast("snapshot", "restore", "--retention=50y", ...flags, "latest", restored);
+      expect([restore.stderr, restore.exitCode]).toEqual(["", 0]);
+      expect((await readdir(restored)).sort()).toEqual(blocks);
+      const missing = await holdfast(
+        "snapshot",
+        "restore",
+        ...flags,
+        "20261121T071602Z-48d449c7c9037e84",
+        `${restored}2`,
+      );
+      expect(missing.exitCode).toBe(1);
+      expect(missing.stderr).toContain("20261121T071602Z-48d449c7c9037e84.json");
+      const wrong = await holdfast("snapshot", "list", "--target=nowhere", `--config.file=${config}`);
+      expect(wrong.stderr).toContain('No target "nowhere" in');
+      expect(wrong.stderr).toContain("it has away of history");
+    });
+  });
+}
+
+test("a backup whose files do not all arrive is none; what arrived is used the next time", async () => {
+  await using scene = await startScene();
+  await using server = startS3Server();
+  const storage = s3Settings(server);
+  let uploads = 0;
+  server.intercept = (request, key) =>
+    request.method === "PUT" && key.startsWith("files/") && ++uploads > 3
+      ? failure(request, 403, "AccessDenied")
+      : undefined;
+  const failed = await scene.round({ cloud: { storage } }, { keepsState: true });
+  expect(failed.ended).toMatchObject([{ message: "Backup failed", target: "cloud" }]);
+  expect(failed.logs.find(({ message }) => message === "Backup failed")?.fields.error).toContain("s3://holdfast");
+  expect(failed.metrics).toContain('prombackup_server_uploads_total{target="cloud",result="error"} 1\n');
+  expect(failed.metrics).not.toContain("prombackup_server_upload_last_success_timestamp_seconds{");
+  expect(await namesIn(storage, "backups")).toEqual([]);
+  // It may be the last one that was verified.
+  expect(await scene.snapshots()).toEqual(["20261121T071601Z-48d449c7c9037e84"]);
+
+  server.intercept = undefined;
+  server.requests.length = 0;
+  const again = await scene.round({ cloud: { storage } }, { aheadMs: 3_600_000, keepsState: true });
+  expect(again.ended).toMatchObject([{ message: "Backup complete", files: 8, new_files: 5 }]);
+  const puts = server.requests.filter((one) => /^PUT (?:files|backups)/.test(one));
+  expect(puts.map((one) => one.split("/")[0])).toEqual([...Array(5).fill("PUT files"), "PUT backups"]);
+});
+
+test("a target that fails does not keep the others from their backups", async () => {
+  await using scene = await startScene();
+  await using folder = await createFolder("holdfast-target");
+  await using server = startS3Server();
+  server.intercept = (request) => failure(request, 403, "AccessDenied");
+  const cloud = { storage: s3Settings(server) };
+  const disk = { storage: { type: "local", directory: folder.path } } satisfies TargetInput;
+  const { ended, metrics } = await scene.round({ cloud, disk });
+  expect(ended).toMatchObject([
+    { message: "Backup failed", target: "cloud" },
+    { message: "Backup complete", target: "disk" },
+  ]);
+  expect(metrics).toContain('prombackup_server_uploads_total{target="cloud",result="error"} 1\n');
+  expect(metrics).toContain('prombackup_server_target_backups{target="disk"} 1\n');
+});
+
+test("a target in which a manifest cannot be read loses nothing", async () => {
+  await using scene = await startScene();
+  await using folder = await createFolder("holdfast-target");
+  const disk = {
+    storage: { type: "local", directory: folder.path },
+    retention: { keep_last: 1 },
+  } satisfies TargetInput;
+  await scene.round({ disk });
+  const strange = join(folder.path, "backups", "20261120T000000Z-48d449c7c9037e84.json");
+  await cp(join(folder.path, "backups", "20261121T071601Z-48d449c7c9037e84.json"), strange);
+  const { logs } = await scene.round({ disk }, { aheadMs: 2 * dayMs, isUnreadable: true });
+  const told = logs.find(({ message }) => message === "Cannot remove old backups");
+  expect(told?.fields.error).toContain("it is that of");
+  expect(await namesIn(disk.storage, "backups")).toHaveLength(3);
+});
