@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # Sourced after toolchain.sh: installs Debian packages where that is possible.
 
-# The servers that tests and the demo start, as `package:file that it brings`.
+# The servers and the browser that tests and the demo start, as `package:file that it brings`.
 debian_servers=(
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   "barman:/usr/bin/barman"
   "prometheus:/usr/bin/prometheus"
   "openssl:/usr/bin/openssl"
   "openssh-server:/usr/sbin/sshd"
+  "chromium:/usr/bin/chromium"
 )
 
 # install_servers [PACKAGE...]: installs those of the packages (default: all) that are missing. Prints why it cannot,
