@@ -6,6 +6,7 @@ import { describeWith } from "../../../harness/describe-with.ts";
 import { createFolder } from "../../../harness/folders.ts";
 import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
 import { giveTo } from "../../../harness/users.ts";
+import { waitFor } from "../../../harness/wait.ts";
 import { faultsIn, type Instance, mib, slot, startInstance, writeWal } from "./instance.ts";
 
 describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
@@ -125,8 +126,11 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     await writeWal(server, 2);
     const { problem } = await instance.until("waiting");
     expect(problem).toMatch(/permission denied \(EACCES\); the agent's user must own the folder/);
+    await waitFor(
+      "the failure to be counted",
+      async () => ((await instance.value("pgrwl_disconnects_total", { reason: "disk_error" })) ?? 0) > 0,
+    );
     await instance.untilValue("pgrwl_connected", {}, 0);
-    expect(await instance.value("pgrwl_disconnects_total", { reason: "disk_error" })).toBeGreaterThan(0);
     await chmod(directory, 0o700);
     await instance.caughtUp(server);
     expect(await faultsIn(directory, server)).toEqual([]);
