@@ -28,8 +28,8 @@ export interface Memory {
   systemIdentifier?: string | undefined;
   /** The gap behind which the next stream begins, at the slot's position, then at the server's. */
   beyondGap?: "slot" | "server" | undefined;
-  /** The server has given the slot up; it is of no more use. */
-  slotIsLost?: boolean;
+  /** The server has given this slot up; it is of no more use. */
+  lostSlot?: { readonly restartLsn: bigint | undefined } | undefined;
   /** Where the last session began: the same again is nothing new. */
   begun?: string | undefined;
   /** The end of what could not be taken, because of the disk or of a gap: until that is written, nothing has changed. */
