@@ -16,6 +16,11 @@ export interface WalFilesOptions {
   /** Of the segments' files: 0o600, or 0o640 where the server lets its group read. */
   readonly mode: number;
   readonly systemIdentifier: string;
+  /**
+   * Whether WAL that comes again must be what came before. Not from a standby: behind a switch of segments it may send what
+   * its recycled file held before, which nobody ever reads.
+   */
+  readonly mustRepeat: boolean;
   readonly disk: Disk;
   /** How far the server's WAL reaches, as far as is known. */
   readonly serverLsn: () => bigint;
@@ -172,7 +177,7 @@ export class WalFiles {
     const path = join(directory, `${name}.partial`);
     const found = this.#reopen(path, segment, name);
     const fd = found?.fd ?? this.#create(path);
-    this.#file = { fd, name, path, hasContent: found?.hasContent ?? false };
+    this.#file = { fd, name, path, hasContent: this.#options.mustRepeat && (found?.hasContent ?? false) };
     return this.#file;
   }
 
