@@ -129,12 +129,13 @@ export class Session {
     const { settings, telemetry, memory, log } = this.#options;
     let slot = await this.#server.slot(settings.slot);
     const lost = memory.lostSlot;
-    memory.lostSlot = undefined;
     // By now it may be another one: somebody made it anew, or another server answers at this address.
     if (lost !== undefined && slot !== undefined && slot.restartLsn === lost.restartLsn) {
       await this.#server.dropSlot(settings.slot);
       slot = undefined;
     }
+    // Only now: the server refuses to drop it while the connection of before still has it.
+    memory.lostSlot = undefined;
     if (slot === undefined) {
       if (!settings.createSlot)
         throw new Error(
