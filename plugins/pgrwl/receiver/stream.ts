@@ -8,8 +8,9 @@ import type { ReceiverSettings } from "./protocol.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { WalFiles } from "./wal-files.ts";
 
-/** How often a stream looks at the clock. */
-const beatMs = 1000;
+/** How often a stream looks at the clock: at least, and at most. */
+const longestBeatMs = 1000;
+const shortestBeatMs = 20;
 /** On a slow disk, flushing takes at most this share of the time while WAL pours in. */
 const longestFlushShare = 0.25;
 const longestPatienceMs = 250;
@@ -41,6 +42,7 @@ export class WalStream implements StreamHandlers {
   readonly #options: StreamOptions;
   #copy: CopyBothStream | undefined;
   #beat: Timer | undefined;
+  readonly #beatMs: number;
   #finished = false;
   /** Why we ended the connection ourselves. */
   #failure: { readonly error: unknown } | undefined;
@@ -62,7 +64,11 @@ export class WalStream implements StreamHandlers {
 
   constructor(options: StreamOptions) {
     this.#options = options;
-    this.#patienceMs = options.settings.flushIntervalMs;
+    const { flushIntervalMs, statusIntervalMs, receiveTimeoutMs } = options.settings;
+    this.#patienceMs = flushIntervalMs;
+    // A server that is asked at half of its time has the other half for its answer.
+    const wanted = Math.min(statusIntervalMs, receiveTimeoutMs > 0 ? receiveTimeoutMs / 4 : longestBeatMs);
+    this.#beatMs = Math.min(Math.max(wanted, shortestBeatMs), longestBeatMs);
   }
 
   /** The end position is flushed, or {@link finish} was called. */
@@ -78,7 +84,7 @@ export class WalStream implements StreamHandlers {
     this.#copy = copy;
     this.#lastMessageAt = this.#lastBeatAt = performance.now();
     this.#report(true);
-    this.#beat = setInterval(() => this.#onBeat(), beatMs);
+    this.#beat = setInterval(() => this.#onBeat(), this.#beatMs);
     try {
       if (this.#isAtEnd()) this.finish();
       return await copy.ended;
@@ -241,10 +247,10 @@ export class WalStream implements StreamHandlers {
     const { settings, telemetry, lag, place } = this.#options;
     const now = performance.now();
     // A machine that slept, or a disk that held us up, is no fault of the server.
-    if (now - this.#lastBeatAt > beatMs + heldUpMs) this.#lastMessageAt = now;
+    if (now - this.#lastBeatAt > this.#beatMs + heldUpMs) this.#lastMessageAt = now;
     this.#lastBeatAt = now;
-    if (this.#finished) return;
     telemetry.set("behindSince", lag.behindSince);
+    // Also behind our CopyDone, and behind the server's: what follows it may never come.
     const silentMs = now - this.#lastMessageAt;
     if (settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs) {
       const at = formatLsn(this.#options.files.written);
@@ -252,7 +258,8 @@ export class WalStream implements StreamHandlers {
       this.#fail(new ReplicationError("timeout", `Lost PostgreSQL at ${place}: no answer for ${seconds} s, at ${at}`));
       return;
     }
-    const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - beatMs / 2;
+    if (this.#finished) return;
+    const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - this.#beatMs / 2;
     const mustAsk = settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs / 2;
     try {
       if (isDue || mustAsk) {
