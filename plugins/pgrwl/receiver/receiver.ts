@@ -166,6 +166,10 @@ export class Receiver {
       this.#log("warn", "The receive folder is another one than before", { directory: settings.directory });
       this.#lock.release();
       this.#lock = undefined;
+      // What was completed is in the other one: the chain goes on from what this one holds.
+      this.#memory.last = undefined;
+      this.#memory.begun = undefined;
+      this.#memory.ignored.clear();
     }
     disk.makeFolder(settings.directory, 0o750);
     this.#lock = DirectoryLock.take(settings.directory);
