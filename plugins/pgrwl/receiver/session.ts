@@ -101,7 +101,8 @@ export class Session {
       // A standby may follow its primary to another timeline yet: what came on that one must not be moved because of it.
       const mayMend = gap.reason === "timeline" && state.isStandby;
       // The server may still have the WAL that a lost slot does not keep; each minute without a slot, it has less of it.
-      if (settings.createSlot && keepsNothing(gap, state)) memory.lostSlot = { restartLsn: state.slotLsn };
+      if (settings.createSlot && keepsNothing(gap, state, segmentSizeBytes))
+        memory.lostSlot = { restartLsn: state.slotLsn };
       const isMended = gap.reason === "slot_lost" && memory.lostSlot !== undefined;
       const isRefused = settings.onGap === "refuse" || mayMend || gap.reason === "slot_lost";
       if (isRefused && !isMended) throw gap;
@@ -365,7 +366,13 @@ export class Session {
   }
 }
 
-/** Servers before 18 let a slot be used that they have given up, and keep nothing for it. */
-function keepsNothing(gap: GapError, state: ServerState): boolean {
-  return gap.reason === "slot_lost" || (gap.reason === "wal_removed" && state.slotLsn === undefined);
+/**
+ * Servers before 18 let a slot be used that they have given up, and keep nothing for it. A status that came late may have
+ * given it a position again: what it should have kept from there on is gone all the same.
+ */
+function keepsNothing(gap: GapError, { slotLsn }: ServerState, segmentSizeBytes: number): boolean {
+  if (gap.reason !== "wal_removed") return gap.reason === "slot_lost";
+  if (slotLsn === undefined) return true;
+  const removed = parseSegmentName(/[0-9A-F]{24}/.exec(gap.message)?.[0] ?? "", segmentSizeBytes);
+  return removed !== undefined && removed.number >= segmentAt(slotLsn, segmentSizeBytes);
 }
