@@ -139,6 +139,7 @@ export class Receiver {
         lag: this.#lag,
         memory: this.#memory,
         signal: this.#stop.signal,
+        checkFolder: () => this.#checkFolder(),
         onStreaming: () => this.#onStreaming(),
         log: (level, message, fields) => this.#log(level, message, fields),
       });
@@ -173,6 +174,13 @@ export class Receiver {
     }
     disk.makeFolder(settings.directory, 0o750);
     this.#lock = DirectoryLock.take(settings.directory);
+  }
+
+  /** @throws {DiskError} */
+  #checkFolder(): void {
+    const { directory } = this.#options.settings;
+    if (!this.#lock?.holds(directory))
+      throw new DiskError("go on in", directory, new Error("it is another folder than before, or gone"));
   }
 
   #onStreaming(): void {

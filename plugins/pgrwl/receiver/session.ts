@@ -30,6 +30,8 @@ export interface SessionOptions {
   readonly memory: Memory;
   readonly signal: AbortSignal;
   readonly tell: (message: FromThread) => void;
+  /** Throws when the receive folder is another one than before. */
+  readonly checkFolder: () => void;
   /** WAL comes. */
   readonly onStreaming: () => void;
   readonly log: (
@@ -243,6 +245,7 @@ export class Session {
       lag,
       place: connection.place,
       abort: () => connection.destroy(),
+      checkFolder: this.#options.checkFolder,
       serverLsn: state.lsn,
       stuckAt: memory.stuckAt ?? 0n,
       onStreaming: () => {

@@ -26,6 +26,8 @@ export interface StreamOptions {
   readonly place: string;
   /** Ends the connection at once. */
   readonly abort: () => void;
+  /** Throws when the receive folder is another one than before. */
+  readonly checkFolder: () => void;
   /** Where the server's WAL ended when it was asked: up to there, silence is no stream yet. */
   readonly serverLsn: bigint;
   /** What has to be received and written before it counts: an earlier stream came so far and failed here, not at the server. */
@@ -244,7 +246,7 @@ export class WalStream implements StreamHandlers {
 
   /** Statuses by the clock, whatever the traffic; each asks for an answer, which shows that the server is alive. */
   #onBeat(): void {
-    const { settings, telemetry, lag, place } = this.#options;
+    const { settings, files, telemetry, lag, place, checkFolder } = this.#options;
     const now = performance.now();
     // A machine that slept, or a disk that held us up, is no fault of the server.
     if (now - this.#lastBeatAt > this.#beatMs + heldUpMs) this.#lastMessageAt = now;
@@ -262,6 +264,8 @@ export class WalStream implements StreamHandlers {
     const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - this.#beatMs / 2;
     const mustAsk = settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs / 2;
     try {
+      files.checkPlace();
+      checkFolder();
       if (isDue || mustAsk) {
         this.#flush();
         this.#report(true);

@@ -7,7 +7,7 @@ import { formatLsn } from "../../common/postgres/lsn.ts";
 import { parseSegmentHeader, segmentHeaderBytes } from "../../common/postgres/segment-header.ts";
 import { formatSegmentName, segmentAt, type WalSegment } from "../../common/postgres/wal-segments.ts";
 import { belongs } from "./directory.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, DiskError } from "./disk.ts";
 import { GapError } from "./gaps.ts";
 
 export interface WalFilesOptions {
@@ -143,6 +143,14 @@ export class WalFiles {
       this.#lost = error;
       throw error;
     }
+  }
+
+  /** @throws {DiskError} Somebody has deleted the file that is being written: what is acknowledged in it would go with it. */
+  checkPlace(): void {
+    if (this.#file === undefined) return;
+    const { fd, path } = this.#file;
+    if (!this.#disk.about(fd, path).isNamed)
+      throw new DiskError("go on with", path, new Error("it was deleted; its segment is received again"));
   }
 
   /** Closes the file, which stays partial. What is not flushed is not promised either. */

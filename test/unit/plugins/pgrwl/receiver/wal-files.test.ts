@@ -229,6 +229,17 @@ test("files that are moved within the same millisecond all stay", () => {
   expect(aside().length).toBe(20);
 });
 
+test("a file that was deleted while it is written is noticed", () => {
+  const files = walFiles();
+  files.checkPlace();
+  files.begin(1, 3n * size);
+  files.append(3n * size, content(3).subarray(0, 1000), 0);
+  files.checkPlace();
+  rmSync(path(`${third}.partial`));
+  expect(() => files.checkPlace()).toThrow("it was deleted; its segment is received again");
+  files.close();
+});
+
 test("WAL of a standby takes the place of what it sent before", () => {
   writeFileSync(path(`${third}.partial`), content(3));
   const again = Buffer.from(content(3));
