@@ -30,6 +30,9 @@ const nameCalls = () => open({ prctl: { args: ["int", "cstring", "u64", "u64", "
 
 const writeBackCalls = () => open({ sync_file_range: { args: ["int", "i64", "i64", "u32"], returns: "int" } });
 
+const pollCalls = () => open({ poll: { args: ["ptr", "u64", "int"], returns: "int" } });
+
+let polls: ReturnType<typeof pollCalls>;
 let writeBacks: ReturnType<typeof writeBackCalls>;
 let locks: ReturnType<typeof lockCalls>;
 let allocations: ReturnType<typeof allocateCalls>;
@@ -61,6 +64,21 @@ export function allocate(
     [EIO]: "EIO",
   };
   return codes[result] ?? "unsupported";
+}
+
+/** Room for one `struct pollfd`: a descriptor, and two short numbers for what is asked and answered. */
+const pollRequest = new Int32Array(2);
+const POLLIN = 1;
+
+/** Whether a socket has something to read now; undefined where that cannot be asked. */
+export function isReadable(fd: number): boolean | undefined {
+  if (process.platform !== "linux") return undefined;
+  polls ??= pollCalls();
+  if (polls === undefined) return undefined;
+  pollRequest[0] = fd;
+  pollRequest[1] = POLLIN;
+  const count = polls.poll(pollRequest, 1, 0);
+  return count < 0 ? undefined : count > 0;
 }
 
 /**

@@ -51,7 +51,8 @@ export interface DiskCalls {
   beginWriting(fd: number, offset: number, sizeBytes: number): void;
   truncate(fd: number, sizeBytes: number): void;
   chmod(fd: number, mode: number): void;
-  size(fd: number): { readonly isFile: boolean; readonly sizeBytes: number };
+  /** `isNamed`: some folder has a name for it; without one, it is gone when it is closed. */
+  size(fd: number): { readonly isFile: boolean; readonly sizeBytes: number; readonly isNamed: boolean };
   /** Reserves space. @returns The code of the error, `"unsupported"` where space cannot be reserved. */
   allocate(fd: number, sizeBytes: number): string | undefined;
   rename(from: string, to: string): void;
@@ -74,7 +75,7 @@ export const realDisk: DiskCalls = {
   chmod: fchmodSync,
   size: (fd) => {
     const about = fstatSync(fd);
-    return { isFile: about.isFile(), sizeBytes: about.size };
+    return { isFile: about.isFile(), sizeBytes: about.size, isNamed: about.nlink > 0 };
   },
   allocate,
   rename: renameSync,
@@ -139,7 +140,7 @@ export class Disk {
     } catch {}
   }
 
-  about(fd: number, path: string): { readonly isFile: boolean; readonly sizeBytes: number } {
+  about(fd: number, path: string): ReturnType<DiskCalls["size"]> {
     return this.#try("look at", path, () => this.#calls.size(fd));
   }
 

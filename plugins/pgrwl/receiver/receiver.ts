@@ -28,8 +28,8 @@ export interface Memory {
   systemIdentifier?: string | undefined;
   /** The gap behind which the next stream begins, at the slot's position, then at the server's. */
   beyondGap?: "slot" | "server" | undefined;
-  /** The server has given the slot up; it is of no more use. */
-  slotIsLost?: boolean;
+  /** The server has given this slot up; it is of no more use. */
+  lostSlot?: { readonly restartLsn: bigint | undefined } | undefined;
   /** Where the last session began: the same again is nothing new. */
   begun?: string | undefined;
   /** The end of what could not be taken, because of the disk or of a gap: until that is written, nothing has changed. */
@@ -139,6 +139,7 @@ export class Receiver {
         lag: this.#lag,
         memory: this.#memory,
         signal: this.#stop.signal,
+        checkFolder: () => this.#checkFolder(),
         onStreaming: () => this.#onStreaming(),
         log: (level, message, fields) => this.#log(level, message, fields),
       });
@@ -166,9 +167,20 @@ export class Receiver {
       this.#log("warn", "The receive folder is another one than before", { directory: settings.directory });
       this.#lock.release();
       this.#lock = undefined;
+      // What was completed is in the other one: the chain goes on from what this one holds.
+      this.#memory.last = undefined;
+      this.#memory.begun = undefined;
+      this.#memory.ignored.clear();
     }
     disk.makeFolder(settings.directory, 0o750);
     this.#lock = DirectoryLock.take(settings.directory);
+  }
+
+  /** @throws {DiskError} */
+  #checkFolder(): void {
+    const { directory } = this.#options.settings;
+    if (!this.#lock?.holds(directory))
+      throw new DiskError("go on in", directory, new Error("it is another folder than before, or gone"));
   }
 
   #onStreaming(): void {

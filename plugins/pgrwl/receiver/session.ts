@@ -30,6 +30,8 @@ export interface SessionOptions {
   readonly memory: Memory;
   readonly signal: AbortSignal;
   readonly tell: (message: FromThread) => void;
+  /** Throws when the receive folder is another one than before. */
+  readonly checkFolder: () => void;
   /** WAL comes. */
   readonly onStreaming: () => void;
   readonly log: (
@@ -76,7 +78,7 @@ export class Session {
     const serverVersion = await this.#server.version();
     const segmentSizeBytes = await this.#server.segmentSize();
     const mode = await this.#server.fileMode();
-    const state = await this.#ask();
+    let state = await this.#ask();
     const { systemIdentifier, timeline } = state;
     telemetry.set("segmentSizeBytes", segmentSizeBytes);
     tell({ kind: "server", facts: { systemIdentifier, serverVersion, timeline, segmentSizeBytes } });
@@ -85,12 +87,14 @@ export class Session {
       segmentSizeBytes,
       mode,
       systemIdentifier,
+      mustRepeat: !state.isStandby,
       disk,
       serverLsn: () => telemetry.lsn("server"),
       onSegment: (name) => this.#onSegment(name, segmentSizeBytes),
       onSetAside: (file, reason) => this.#onSetAside(file, reason),
     });
     try {
+      state = await this.#withSlot(state, segmentSizeBytes);
       await this.#receive(files, state, segmentSizeBytes, mode);
       return "finished";
     } catch (error) {
@@ -99,8 +103,9 @@ export class Session {
       // A standby may follow its primary to another timeline yet: what came on that one must not be moved because of it.
       const mayMend = gap.reason === "timeline" && state.isStandby;
       // The server may still have the WAL that a lost slot does not keep; each minute without a slot, it has less of it.
-      if (settings.createSlot && keepsNothing(gap, state)) memory.slotIsLost = true;
-      const isMended = gap.reason === "slot_lost" && memory.slotIsLost === true;
+      if (settings.createSlot && keepsNothing(gap, state, segmentSizeBytes))
+        memory.lostSlot = { restartLsn: state.slotLsn };
+      const isMended = gap.reason === "slot_lost" && memory.lostSlot !== undefined;
       const isRefused = settings.onGap === "refuse" || mayMend || gap.reason === "slot_lost";
       if (isRefused && !isMended) throw gap;
       this.#goBeyond(gap, files, state, segmentSizeBytes);
@@ -110,31 +115,44 @@ export class Session {
     }
   }
 
-  /** Who the server is and where it stands; makes the slot if it is missing. */
+  /** Who the server is and where it stands, as yet without the slot. */
   async #ask(): Promise<ServerState> {
+    const system = await this.#server.identify();
+    const isStandby = await this.#server.isStandby();
+    const history = await this.#server.history(system.timeline);
+    this.#options.telemetry.setLsn("server", system.lsn);
+    return { ...system, isStandby, history, slotLsn: undefined };
+  }
+
+  /**
+   * Where the slot stands; makes it if it is missing.
+   * @throws {GapError} The server is none to make a slot on: it would keep WAL there that nobody comes for.
+   */
+  async #withSlot(state: ServerState, segmentSizeBytes: number): Promise<ServerState> {
     const { settings, telemetry, memory, log } = this.#options;
-    if (memory.slotIsLost) {
-      memory.slotIsLost = false;
-      await this.#server.dropSlot(settings.slot);
-    }
     let slot = await this.#server.slot(settings.slot);
+    const lost = memory.lostSlot;
+    // By now it may be another one: somebody made it anew, or another server answers at this address.
+    if (lost !== undefined && slot !== undefined && slot.restartLsn === lost.restartLsn) {
+      await this.#server.dropSlot(settings.slot);
+      slot = undefined;
+    }
+    // Only now: the server refuses to drop it while the connection of before still has it.
+    memory.lostSlot = undefined;
     if (slot === undefined) {
       if (!settings.createSlot)
         throw new Error(
           `Cannot receive WAL: the server has no replication slot "${settings.slot}", and create_slot is off; ` +
             `create it with SELECT pg_create_physical_replication_slot('${settings.slot}', true)`,
         );
+      this.#chooseStart(state, segmentSizeBytes);
       await this.#server.createSlot(settings.slot);
       telemetry.add("slotsCreated");
       log("warn", "The replication slot was missing and has been created", { slot: settings.slot });
       slot = await this.#server.slot(settings.slot);
     }
-    const system = await this.#server.identify();
-    const isStandby = await this.#server.isStandby();
-    const history = await this.#server.history(system.timeline);
-    telemetry.setLsn("server", system.lsn);
     if (slot?.restartLsn !== undefined) telemetry.setLsn("slotRestart", slot.restartLsn);
-    return { ...system, isStandby, history, slotLsn: slot?.restartLsn };
+    return { ...state, slotLsn: slot?.restartLsn };
   }
 
   async #receive(files: WalFiles, state: ServerState, segmentSizeBytes: number, mode: number): Promise<void> {
@@ -227,6 +245,7 @@ export class Session {
       lag,
       place: connection.place,
       abort: () => connection.destroy(),
+      checkFolder: this.#options.checkFolder,
       serverLsn: state.lsn,
       stuckAt: memory.stuckAt ?? 0n,
       onStreaming: () => {
@@ -339,7 +358,7 @@ export class Session {
     files.close();
     if (reason === "slot_lost") return;
     if (reason === "wal_removed") {
-      const hasSlot = memory.slotIsLost || state.slotLsn !== undefined;
+      const hasSlot = memory.lostSlot !== undefined || state.slotLsn !== undefined;
       memory.beyondGap = memory.beyondGap === undefined && hasSlot ? "slot" : "server";
       return;
     }
@@ -350,7 +369,13 @@ export class Session {
   }
 }
 
-/** Servers before 18 let a slot be used that they have given up, and keep nothing for it. */
-function keepsNothing(gap: GapError, state: ServerState): boolean {
-  return gap.reason === "slot_lost" || (gap.reason === "wal_removed" && state.slotLsn === undefined);
+/**
+ * Servers before 18 let a slot be used that they have given up, and keep nothing for it. A status that came late may have
+ * given it a position again: what it should have kept from there on is gone all the same.
+ */
+function keepsNothing(gap: GapError, { slotLsn }: ServerState, segmentSizeBytes: number): boolean {
+  if (gap.reason !== "wal_removed") return gap.reason === "slot_lost";
+  if (slotLsn === undefined) return true;
+  const removed = parseSegmentName(/[0-9A-F]{24}/.exec(gap.message)?.[0] ?? "", segmentSizeBytes);
+  return removed !== undefined && removed.number >= segmentAt(slotLsn, segmentSizeBytes);
 }

@@ -8,8 +8,9 @@ import type { ReceiverSettings } from "./protocol.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { WalFiles } from "./wal-files.ts";
 
-/** How often a stream looks at the clock. */
-const beatMs = 1000;
+/** How often a stream looks at the clock: at least, and at most. */
+const longestBeatMs = 1000;
+const shortestBeatMs = 20;
 /** On a slow disk, flushing takes at most this share of the time while WAL pours in. */
 const longestFlushShare = 0.25;
 const longestPatienceMs = 250;
@@ -25,6 +26,8 @@ export interface StreamOptions {
   readonly place: string;
   /** Ends the connection at once. */
   readonly abort: () => void;
+  /** Throws when the receive folder is another one than before. */
+  readonly checkFolder: () => void;
   /** Where the server's WAL ended when it was asked: up to there, silence is no stream yet. */
   readonly serverLsn: bigint;
   /** What has to be received and written before it counts: an earlier stream came so far and failed here, not at the server. */
@@ -41,6 +44,7 @@ export class WalStream implements StreamHandlers {
   readonly #options: StreamOptions;
   #copy: CopyBothStream | undefined;
   #beat: Timer | undefined;
+  readonly #beatMs: number;
   #finished = false;
   /** Why we ended the connection ourselves. */
   #failure: { readonly error: unknown } | undefined;
@@ -62,7 +66,11 @@ export class WalStream implements StreamHandlers {
 
   constructor(options: StreamOptions) {
     this.#options = options;
-    this.#patienceMs = options.settings.flushIntervalMs;
+    const { flushIntervalMs, statusIntervalMs, receiveTimeoutMs } = options.settings;
+    this.#patienceMs = flushIntervalMs;
+    // A server that is asked at half of its time has the other half for its answer.
+    const wanted = Math.min(statusIntervalMs, receiveTimeoutMs > 0 ? receiveTimeoutMs / 4 : longestBeatMs);
+    this.#beatMs = Math.min(Math.max(wanted, shortestBeatMs), longestBeatMs);
   }
 
   /** The end position is flushed, or {@link finish} was called. */
@@ -78,7 +86,7 @@ export class WalStream implements StreamHandlers {
     this.#copy = copy;
     this.#lastMessageAt = this.#lastBeatAt = performance.now();
     this.#report(true);
-    this.#beat = setInterval(() => this.#onBeat(), beatMs);
+    this.#beat = setInterval(() => this.#onBeat(), this.#beatMs);
     try {
       if (this.#isAtEnd()) this.finish();
       return await copy.ended;
@@ -238,13 +246,13 @@ export class WalStream implements StreamHandlers {
 
   /** Statuses by the clock, whatever the traffic; each asks for an answer, which shows that the server is alive. */
   #onBeat(): void {
-    const { settings, telemetry, lag, place } = this.#options;
+    const { settings, files, telemetry, lag, place, checkFolder } = this.#options;
     const now = performance.now();
     // A machine that slept, or a disk that held us up, is no fault of the server.
-    if (now - this.#lastBeatAt > beatMs + heldUpMs) this.#lastMessageAt = now;
+    if (now - this.#lastBeatAt > this.#beatMs + heldUpMs) this.#lastMessageAt = now;
     this.#lastBeatAt = now;
-    if (this.#finished) return;
     telemetry.set("behindSince", lag.behindSince);
+    // Also behind our CopyDone, and behind the server's: what follows it may never come.
     const silentMs = now - this.#lastMessageAt;
     if (settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs) {
       const at = formatLsn(this.#options.files.written);
@@ -252,9 +260,12 @@ export class WalStream implements StreamHandlers {
       this.#fail(new ReplicationError("timeout", `Lost PostgreSQL at ${place}: no answer for ${seconds} s, at ${at}`));
       return;
     }
-    const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - beatMs / 2;
+    if (this.#finished) return;
+    const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - this.#beatMs / 2;
     const mustAsk = settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs / 2;
     try {
+      files.checkPlace();
+      checkFolder();
       if (isDue || mustAsk) {
         this.#flush();
         this.#report(true);

@@ -7,7 +7,7 @@ import { formatLsn } from "../../common/postgres/lsn.ts";
 import { parseSegmentHeader, segmentHeaderBytes } from "../../common/postgres/segment-header.ts";
 import { formatSegmentName, segmentAt, type WalSegment } from "../../common/postgres/wal-segments.ts";
 import { belongs } from "./directory.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, DiskError } from "./disk.ts";
 import { GapError } from "./gaps.ts";
 
 export interface WalFilesOptions {
@@ -16,6 +16,11 @@ export interface WalFilesOptions {
   /** Of the segments' files: 0o600, or 0o640 where the server lets its group read. */
   readonly mode: number;
   readonly systemIdentifier: string;
+  /**
+   * Whether WAL that comes again must be what came before. Not from a standby: behind a switch of segments it may send what
+   * its recycled file held before, which nobody ever reads.
+   */
+  readonly mustRepeat: boolean;
   readonly disk: Disk;
   /** How far the server's WAL reaches, as far as is known. */
   readonly serverLsn: () => bigint;
@@ -140,6 +145,14 @@ export class WalFiles {
     }
   }
 
+  /** @throws {DiskError} Somebody has deleted the file that is being written: what is acknowledged in it would go with it. */
+  checkPlace(): void {
+    if (this.#file === undefined) return;
+    const { fd, path } = this.#file;
+    if (!this.#disk.about(fd, path).isNamed)
+      throw new DiskError("go on with", path, new Error("it was deleted; its segment is received again"));
+  }
+
   /** Closes the file, which stays partial. What is not flushed is not promised either. */
   close(): void {
     if (this.#file === undefined) return;
@@ -172,7 +185,7 @@ export class WalFiles {
     const path = join(directory, `${name}.partial`);
     const found = this.#reopen(path, segment, name);
     const fd = found?.fd ?? this.#create(path);
-    this.#file = { fd, name, path, hasContent: found?.hasContent ?? false };
+    this.#file = { fd, name, path, hasContent: this.#options.mustRepeat && (found?.hasContent ?? false) };
     return this.#file;
   }
 

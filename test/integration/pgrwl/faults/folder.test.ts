@@ -6,6 +6,7 @@ import { describeWith } from "../../../harness/describe-with.ts";
 import { createFolder } from "../../../harness/folders.ts";
 import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
 import { giveTo } from "../../../harness/users.ts";
+import { waitFor } from "../../../harness/wait.ts";
 import { faultsIn, type Instance, mib, slot, startInstance, writeWal } from "./instance.ts";
 
 describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
@@ -113,6 +114,22 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     expect(await readFile(target, "utf8")).toBe("precious");
   }, 60_000);
 
+  test("may lose the file that is being written: it is noticed at once, and received again", async () => {
+    await using instance = await startInstance(server);
+    await writeWal(server, 1);
+    await instance.caughtUp(server);
+    for (const file of await instance.files()) if (file.endsWith(".partial")) await rm(join(instance.directory, file));
+    await waitFor(
+      "the deletion to be noticed",
+      async () => ((await instance.value("pgrwl_disconnects_total", { reason: "disk_error" })) ?? 0) > 0,
+    );
+    await server.psql("CREATE TABLE IF NOT EXISTS lost (n int); INSERT INTO lost VALUES (1)");
+    await instance.caughtUp(server);
+    expect((await instance.files()).some((file) => file.endsWith(".partial"))).toBe(true);
+    expect(instance.log()).toContain("it was deleted; its segment is received again");
+    expect(await faultsIn(instance.directory, server)).toEqual([]);
+  }, 60_000);
+
   test("that may not be written to any more is told, and reception goes on once it may", async () => {
     const user = server.user;
     await using folder = await createFolder("holdfast-read-only", user);
@@ -125,8 +142,11 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     await writeWal(server, 2);
     const { problem } = await instance.until("waiting");
     expect(problem).toMatch(/permission denied \(EACCES\); the agent's user must own the folder/);
+    await waitFor(
+      "the failure to be counted",
+      async () => ((await instance.value("pgrwl_disconnects_total", { reason: "disk_error" })) ?? 0) > 0,
+    );
     await instance.untilValue("pgrwl_connected", {}, 0);
-    expect(await instance.value("pgrwl_disconnects_total", { reason: "disk_error" })).toBeGreaterThan(0);
     await chmod(directory, 0o700);
     await instance.caughtUp(server);
     expect(await faultsIn(directory, server)).toEqual([]);

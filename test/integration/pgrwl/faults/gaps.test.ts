@@ -111,6 +111,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     await beyond.kill();
     await using last = await again(server, instance);
     await last.caughtUp(server);
+    await last.untilValue("pgrwl_connected", {}, 1);
     expect(await last.value("pgrwl_gaps_total", { reason: "wal_removed" })).toBe(0);
     await last.stop();
     await dropSlot(server);

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { formatLsn, parseLsn } from "../../../../plugins/common/postgres/lsn.ts";
 import { Disk } from "../../../../plugins/pgrwl/receiver/disk.ts";
-import type { FromThread } from "../../../../plugins/pgrwl/receiver/protocol.ts";
+import type { FromThread, ReceiverSettings } from "../../../../plugins/pgrwl/receiver/protocol.ts";
 import { Receiver } from "../../../../plugins/pgrwl/receiver/receiver.ts";
 import { Telemetry } from "../../../../plugins/pgrwl/receiver/telemetry.ts";
 import { createFolder } from "../../../harness/folders.ts";
@@ -21,16 +21,18 @@ export interface InProcess extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** @param settings Beside or instead of those of the test; a slot that the receiver may create is its own to make. */
 export async function startInProcess(
   server: PostgresServer,
   through: { readonly host: string; readonly port: number },
   slot: string,
+  settings: Partial<ReceiverSettings> = {},
 ): Promise<InProcess> {
   await using cleanup = new AsyncDisposableStack();
   const folder = cleanup.use(await createFolder("holdfast-received"));
-  const directory = join(folder.path, "wal");
-  await mkdir(directory);
-  await createSlot(server, slot);
+  const directory = settings.directory ?? join(folder.path, "wal");
+  await mkdir(directory, { recursive: true });
+  if (!settings.createSlot) await createSlot(server, slot);
   const telemetry = new Telemetry();
   const messages: FromThread[] = [];
   const { host, port } = through;
@@ -52,6 +54,7 @@ export async function startInProcess(
       longestBackOffMs: 1,
       flushIntervalMs: 10,
       flushBytes: 4 * 2 ** 20,
+      ...settings,
     },
     environment: {},
     telemetry,

@@ -77,7 +77,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
     expect((await instance.status()).stream_status.timeline).toBe(2);
     expect(await forkOffset(instance, 2)).toBeGreaterThan(0);
     expect(await faultsIn(instance.directory, standby, primary)).toEqual([]);
-    expect(await instance.value("pgrwl_history_files_received_total")).toBe(1);
+    await instance.untilValue("pgrwl_history_files_received_total", {}, 1);
     expect(await instance.value("pgrwl_timeline_forks_behind_total")).toBe(0);
   }, 60_000);
 

@@ -105,6 +105,25 @@ export class KillScene implements AsyncDisposable {
   get connections(): ReturnType<TcpProxy["open"]> {
     return this.#proxy.open();
   }
+  /**
+   * Cuts the connection, and lets only so many bytes of the next one through to the agent, which catches up then: what it
+   * acknowledges beyond them would be lost if the server were. Acknowledgements go through.
+   */
+  stallWhileCatchingUp(bytes: number): void {
+    const proxy = this.#proxy;
+    proxy.faults = {
+      chunkBytes: () => {
+        const connection = proxy.connections.at(-1);
+        if (connection && connection.bytes("toClient") >= bytes) connection.stall("toClient");
+        return 16_384;
+      },
+    };
+    for (const connection of proxy.open()) connection.cut();
+  }
+  /** New connections are not disturbed. */
+  endStalls(): void {
+    this.#proxy.faults = {};
+  }
   async terminateSender(): Promise<void> {
     await this.#server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
   }

@@ -131,7 +131,7 @@ test.each([
     status_interval: "10s",
     receive_timeout: "1m0s",
     connect_timeout: "10s",
-    back_off: { first: "1s", longest: "30s" },
+    back_off: { first: "1s", longest: "5s" },
   });
 });
 

@@ -27,6 +27,7 @@ function walFiles(zeros = false): WalFiles {
     mode: 0o600,
     systemIdentifier: ourSystem,
     disk: new Disk(calls),
+    mustRepeat: true,
     serverLsn: () => (zeros ? 0n : 2n ** 63n),
     onSegment: () => {},
     onSetAside: (file) => {

@@ -46,6 +46,12 @@ test.each([
   expect(failureOf(said(sqlState, message)).reason).toBe("server_error");
 });
 
+test("a slot that was given up is known in every language", () => {
+  const message =
+    "Cannot run START_REPLICATION on db1:5432: ERREUR 55000: ne peut plus accéder au slot de réplication « s »";
+  expect(gapOf(new ReplicationError("server_error", message, { sqlState: "55000" }))?.reason).toBe("slot_lost");
+});
+
 test("a gap that was found here stays what it is, and nothing else becomes one", () => {
   const gap = new GapError("diverged", "x", { file: "000000010000000000000003" });
   expect(gapOf(gap)).toBe(gap);

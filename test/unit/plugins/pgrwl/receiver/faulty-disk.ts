@@ -65,7 +65,7 @@ export class FaultyDisk implements DiskCalls {
     this.#pass("chmod");
     realDisk.chmod(fd, mode);
   }
-  size(fd: number): { readonly isFile: boolean; readonly sizeBytes: number } {
+  size(fd: number): ReturnType<DiskCalls["size"]> {
     this.#pass("size");
     return realDisk.size(fd);
   }

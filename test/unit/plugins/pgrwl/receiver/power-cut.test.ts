@@ -68,6 +68,7 @@ class Machine {
       mode: 0o600,
       systemIdentifier: ourSystem,
       disk: new Disk(this.disk),
+      mustRepeat: true,
       serverLsn: () => (this.fillsWithZeros ? 0n : 2n ** 63n),
       onSegment: (name) => {
         this.last = parseSegmentName(name, mib);

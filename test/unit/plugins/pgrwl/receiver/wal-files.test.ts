@@ -38,6 +38,7 @@ function walFiles(options: Partial<WalFilesOptions> = {}): WalFiles {
     mode: 0o600,
     systemIdentifier: "7388888888888888888",
     disk: new Disk(),
+    mustRepeat: true,
     serverLsn: () => 2n ** 63n,
     onSegment: (name) => events.push(`segment ${name}`),
     onSetAside: (file, reason) => events.push(`aside ${file}: ${reason}`),
@@ -226,6 +227,29 @@ test("files that are moved within the same millisecond all stay", () => {
     rmSync(path(`${third}.partial`));
   }
   expect(aside().length).toBe(20);
+});
+
+test("a file that was deleted while it is written is noticed", () => {
+  const files = walFiles();
+  files.checkPlace();
+  files.begin(1, 3n * size);
+  files.append(3n * size, content(3).subarray(0, 1000), 0);
+  files.checkPlace();
+  rmSync(path(`${third}.partial`));
+  expect(() => files.checkPlace()).toThrow("it was deleted; its segment is received again");
+  files.close();
+});
+
+test("WAL of a standby takes the place of what it sent before", () => {
+  writeFileSync(path(`${third}.partial`), content(3));
+  const again = Buffer.from(content(3));
+  again.fill(7, 200_000, 300_000);
+  const files = walFiles({ mustRepeat: false });
+  files.begin(1, 3n * size);
+  files.append(3n * size, again.subarray(0, 400_000), 0);
+  files.flush();
+  files.close();
+  expect(readFileSync(path(`${third}.partial`)).subarray(0, 400_000)).toEqual(again.subarray(0, 400_000));
 });
 
 test("WAL that differs from what was received before is refused, and the file stays as it was", () => {
