@@ -35,7 +35,6 @@ function partOf(path: string): string {
 function mayImport(from: string, to: string): boolean {
   if (from === to) return true;
   if (from.startsWith("plugins/")) return to === "plugins/common";
-  // The table of built-in plugins is the only way from the agent to them.
   return (allowed[from] ?? []).some((part) => to === part || to.startsWith(`${part}/`));
 }
 
