@@ -1,6 +1,7 @@
 /** The original's HTTP API in receive mode, under the paths of all its generations. Shapes: pgrwl, internal/httpsrv. */
 import { type Context, Hono } from "hono";
 import { formatLsn } from "../common/postgres/lsn.ts";
+import { redactArchive } from "./archive/settings.ts";
 import { type CompleteSegment, listCompleteSegments } from "./complete-segments.ts";
 import { redactConnection } from "./connection.ts";
 import { formatGoDuration } from "./go-duration.ts";
@@ -39,7 +40,7 @@ export function createRoutes({ settings, receiver, now }: RoutesOptions): Hono {
   };
   app.all("/healthz", (c) => c.body(null, 200));
   get(["/status", "/api/v1/status"], () => json(statusOf(settings, receiver, now())));
-  get(["/config", "/api/v1/brief-config"], () => json({ retention_enable: false }));
+  get(["/config", "/api/v1/brief-config"], () => json({ retention_enable: settings.archive?.retention !== undefined }));
   get(["/api/v1/redacted-config"], () => json(redactedConfig(settings)));
   const segments = shared(() => listCompleteSegments(settings.directory, segmentSize(receiver)));
   get(["/api/v1/wals"], async () => json((await segments()).map(walItem)));
@@ -119,11 +120,12 @@ function moment(unixMs: number): string {
 }
 
 /** The configuration as it would be written, with all defaults and without secrets. */
-function redactedConfig({ notes: _, end_position, postgres, ...config }: Settings): object {
+function redactedConfig({ notes: _, end_position, postgres, archive, ...config }: Settings): object {
   const text = (seconds: number | undefined) => (seconds === undefined ? undefined : formatGoDuration(seconds * 1000));
   return {
     ...config,
     postgres: postgres && redactConnection(postgres),
+    archive: archive && redactArchive(archive),
     end_position: end_position === undefined ? undefined : formatLsn(end_position),
     status_interval: text(config.status_interval),
     receive_timeout: text(config.receive_timeout),

@@ -4,13 +4,14 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { decode, encode, extensionOf } from "../codec/codec.ts";
 import { CodecError } from "../codec/errors.ts";
 import type { CodecSettings } from "../codec/settings.ts";
 import { messageOf, StorageError } from "../storage/errors.ts";
 import type { OperationOptions, PutResult, Storage, StoredObject } from "../storage/storage.ts";
+import { type ArchivedFile, archivedFile } from "./archived-file.ts";
 import { contentFlaw, Head, mostBytes } from "./content.ts";
 import { WalArchiveError } from "./errors.ts";
 import {
@@ -19,31 +20,21 @@ import {
   checkWalFileName,
   type Folder,
   objectNameOf,
-  parseObjectName,
   type WalFileName,
-  type WalObjectName,
 } from "./object-names.ts";
 
-/** A file of WAL in the archive. */
-export interface ArchivedFile extends WalObjectName {
-  /** As it is stored. */
-  readonly sizeBytes: number;
-  /** When it was stored. */
-  readonly modified: Date;
-}
+export type { ArchivedFile } from "./archived-file.ts";
 
 export interface PutOptions extends OperationOptions {
   /** Where it is known, what a segment must have. */
   readonly segmentSizeBytes?: number | undefined;
-  /** Replaces an object of the same name, in one step. For partial segments alone. */
-  readonly replace?: boolean;
 }
 
 export interface Stored {
   readonly objectName: string;
   /** `present`: an equal file was there, in whatever format. */
   readonly outcome: "stored" | "present";
-  /** Of the object; undefined where it was there. */
+  /** Of the object. */
   readonly storedBytes: number;
 }
 
@@ -53,6 +44,8 @@ export interface ReadOptions extends OperationOptions {
 
 export interface Fetched {
   readonly objectName: string;
+  /** Of the object. */
+  readonly storedBytes: number;
   /** Of the file, decoded. */
   readonly sizeBytes: number;
   /** Hexadecimal, of the file. */
@@ -102,19 +95,17 @@ export class WalArchive implements AsyncDisposable {
    */
   async put(name: string, file: string, options: PutOptions = {}): Promise<Stored> {
     const parsed = checkWalFileName(name);
-    const { signal, replace = false } = options;
+    const { signal } = options;
     const sizeBytes = await this.#checkSource(parsed, file, options);
-    if (!replace) {
-      const [there] = await this.#findBeforePut(name, options);
-      if (there !== undefined) return this.#requireEqual(parsed, there.objectName, file, options);
-    }
+    const [there] = await this.#findBeforePut(name, options);
+    if (there !== undefined) return this.#requireEqual(parsed, there.objectName, file, options);
     const objectName = objectNameOf(name, this.#extension);
     let result: PutResult;
     try {
       const isPlain = this.#extension === "";
       const content = isPlain ? { file } : encode(createReadStream(file, { highWaterMark: 2 ** 20 }), this.#codec);
       const size = isPlain ? { sizeBytes } : {};
-      result = await this.storage.put(objectName, content, { ...size, ...withSignal(signal), ifAbsent: !replace });
+      result = await this.storage.put(objectName, content, { ...size, ...withSignal(signal), ifAbsent: true });
     } catch (error) {
       // Another writer came first, or an answer was lost and the request repeated.
       if (!(error instanceof StorageError && error.kind === "exists")) throw error;
@@ -122,6 +113,22 @@ export class WalArchive implements AsyncDisposable {
     }
     await this.#confirm(result, options);
     return { objectName, outcome: "stored", storedBytes: result.sizeBytes };
+  }
+
+  /** Stores the beginning of a segment in place of what was stored of it before, in one step. @throws {WalArchiveError} `unverified`. */
+  async putPartial(name: string, content: AsyncIterable<Uint8Array>, options: OperationOptions = {}): Promise<Stored> {
+    if (checkWalFileName(name).kind !== "partial")
+      throw new RangeError(`Cannot replace ${name}: it is no partial segment`);
+    const objectName = objectNameOf(name, this.#extension);
+    const encoded = this.#extension === "" ? content : encode(content, this.#codec);
+    const result = await this.storage.put(objectName, encoded, withSignal(options.signal));
+    await this.#confirm(result, options);
+    return { objectName, outcome: "stored", storedBytes: result.sizeBytes };
+  }
+
+  /** Whether an object that was stored is there still, in the same size. */
+  async has({ objectName, storedBytes }: Stored, { signal }: OperationOptions = {}): Promise<boolean> {
+    return (await this.storage.stat(objectName, withSignal(signal)))?.sizeBytes === storedBytes;
   }
 
   /** Every object that holds this file, the one to be read first. None: the storage was reached and has none. */
@@ -141,7 +148,7 @@ export class WalArchive implements AsyncDisposable {
       });
       await Promise.all(stats);
     }
-    return candidates.flatMap((candidate) => described(found.get(candidate)));
+    return candidates.flatMap((candidate) => archivedFile(found.get(candidate)));
   }
 
   /**
@@ -154,7 +161,8 @@ export class WalArchive implements AsyncDisposable {
     try {
       const fetched = await this.#read(parsed, options, async (stream) => {
         await using file = await open(temporary, "w", 0o600);
-        for await (const chunk of stream) await writeWhole(file, chunk);
+        // Writes each chunk as a whole.
+        for await (const chunk of stream) await file.writeFile(chunk);
         await file.sync();
       });
       await rename(temporary, toFile);
@@ -185,7 +193,7 @@ export class WalArchive implements AsyncDisposable {
       // Base backups lie beside: the numbers of timelines begin with zeros, and these names do not.
       const beginning = folder === "" && startsWith === "" ? "0" : startsWith;
       for await (const object of this.storage.list(folder, { startsWith: beginning, ...withSignal(signal) }))
-        yield* described(object);
+        yield* archivedFile(object);
     }
   }
 
@@ -245,10 +253,10 @@ export class WalArchive implements AsyncDisposable {
   }
 
   async #requireEqual(name: WalFileName, objectName: string, file: string, options: PutOptions): Promise<Stored> {
-    const there = await this.#readObject(name, objectName, options, drain);
+    const { sha256, storedBytes } = await this.#readObject(name, objectName, options, drain);
     const hash = createHash("sha256");
     for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk);
-    if (hash.digest("hex") === there.sha256) return { objectName, outcome: "present", storedBytes: 0 };
+    if (hash.digest("hex") === sha256) return { objectName, outcome: "present", storedBytes };
     throw new WalArchiveError(
       "conflict",
       `Cannot archive ${file}: ${objectName} in ${this.description} has other content; ` +
@@ -290,6 +298,7 @@ export class WalArchive implements AsyncDisposable {
     const head = new Head();
     const hash = createHash("sha256");
     let sizeBytes = 0;
+    let storedBytes = 0;
     async function* watched(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
       for await (const chunk of stream) {
         signal?.throwIfAborted();
@@ -302,7 +311,8 @@ export class WalArchive implements AsyncDisposable {
     const damaged = (found: string, options?: ErrorOptions) =>
       new WalArchiveError("damaged", `Cannot use ${objectName} of ${this.description}: ${found}`, options);
     try {
-      const { stream } = await this.storage.get(objectName, withSignal(signal));
+      const { stream, object } = await this.storage.get(objectName, withSignal(signal));
+      storedBytes = object.sizeBytes;
       const limits = { maxBytes: mostBytes(name), ...(password === undefined ? {} : { password }) };
       await take(watched(decode(stream, objectName, limits)));
     } catch (error) {
@@ -317,7 +327,7 @@ export class WalArchive implements AsyncDisposable {
     }
     const flaw = contentFlaw(name, { sizeBytes, head: head.bytes }, segmentSizeBytes);
     if (flaw !== undefined) throw damaged(flaw);
-    return { objectName, sizeBytes, sha256: hash.digest("hex") };
+    return { objectName, storedBytes, sizeBytes, sha256: hash.digest("hex") };
   }
 }
 
@@ -329,15 +339,3 @@ const drain: Take = async (stream) => {
 };
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
-
-function described(object: StoredObject | undefined): ArchivedFile[] {
-  const parsed = object && parseObjectName(object.name);
-  return object && parsed ? [{ ...parsed, sizeBytes: object.sizeBytes, modified: object.modified }] : [];
-}
-
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength; ) {
-    const { bytesWritten } = await file.write(chunk, written, chunk.byteLength - written);
-    written += bytesWritten;
-  }
-}
