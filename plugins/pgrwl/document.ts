@@ -1,6 +1,6 @@
 /** The tables of `docs/plugins/pgrwl.md`, written from the code. */
 import { z } from "holdfast";
-import { type MetricDefinition, metricTable } from "./metric-table.ts";
+import { archiveMetricTable, type MetricDefinition, metricTable } from "./metric-table.ts";
 import { originalKeys } from "./original-keys.ts";
 import { ownKeys } from "./settings.ts";
 
@@ -34,9 +34,11 @@ export function originalKeysTable(): string {
 
 /** Markdown: each metric with its type and its help. */
 export function metricsTable(): string {
-  const rows = (metricTable as readonly MetricDefinition[]).map(({ name, type, labels, help }) => {
-    const sets = labels.length > 0 ? `{${labels.join(",")}}` : "";
-    return `| \`${name}${sets}\` | ${type} | ${help} |\n`;
-  });
+  const rows = ([...metricTable, ...archiveMetricTable] as readonly MetricDefinition[]).map(
+    ({ name, type, labels, help }) => {
+      const sets = labels.length > 0 ? `{${labels.join(",")}}` : "";
+      return `| \`${name}${sets}\` | ${type} | ${help} |\n`;
+    },
+  );
   return `| Metric | Type | |\n| --- | --- | --- |\n${rows.join("")}`;
 }

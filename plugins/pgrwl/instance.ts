@@ -1,12 +1,15 @@
-/** One instance: the receiving thread, and what the page tells of it. */
+/** One instance: the receiving thread, the archiver beside it, and what the page tells of it. */
 import type { CollectContext, PluginInstance, PluginStatus, SetupContext } from "holdfast";
+import { Archiver } from "./archive/archiver.ts";
+import { ArchiveMetrics } from "./archive/metrics.ts";
+import type { Position } from "./archive/partial-shipping.ts";
 import { DirectorySpace, type Space } from "./directory-space.ts";
-import { ReceiverMetrics } from "./metrics.ts";
+import { knownLsn, ReceiverMetrics } from "./metrics.ts";
 import { ReceiveRate } from "./receive-rate.ts";
 import { ReceiverThread } from "./receiver-thread.ts";
 import { createRoutes } from "./routes.ts";
 import { receiverSettings, type Settings } from "./settings.ts";
-import { receiverStatus } from "./status.ts";
+import { archiveStatus, receiverStatus } from "./status.ts";
 
 /** A change of state is on the page after so long; several of them are one. */
 const announceAfterMs = 100;
@@ -15,7 +18,9 @@ export class ReceiverInstance implements PluginInstance {
   readonly http: NonNullable<PluginInstance["http"]>;
   readonly #context: SetupContext<Settings>;
   readonly #receiver: ReceiverThread;
+  readonly #archiver: Archiver | undefined;
   readonly #page: ReceiverMetrics;
+  readonly #archivePage: ArchiveMetrics | undefined;
   readonly #directory: DirectorySpace;
   readonly #rate = new ReceiveRate();
   readonly #startedAt: number;
@@ -35,7 +40,23 @@ export class ReceiverInstance implements PluginInstance {
       log,
       now,
       onStanding: () => this.#announce(),
+      onFile: (name) => this.#archiver?.notice(name),
     });
+    if (config.archive) {
+      this.#archivePage = new ArchiveMetrics(metrics, this.#page);
+      this.#archiver = new Archiver({
+        section: config.archive,
+        directory: config.directory,
+        firstBackOffMs: config.back_off.first * 1000,
+        longestBackOffMs: config.back_off.longest * 1000,
+        environment: process.env,
+        log,
+        now,
+        position: () => this.#position(),
+        space: (signal) => this.#directory.read(signal),
+        onChange: () => this.#announce(),
+      });
+    }
     this.http = createRoutes({ settings: config, receiver: this.#receiver, now });
   }
 
@@ -48,16 +69,40 @@ export class ReceiverInstance implements PluginInstance {
   status(): PluginStatus {
     const { telemetry, standing, server } = this.#receiver;
     const freeBytes = this.#space?.freeBytes;
-    return receiverStatus({ slot: this.#context.config.slot, telemetry, standing, server, freeBytes });
+    const now = this.#context.now();
+    return receiverStatus({
+      slot: this.#context.config.slot,
+      telemetry,
+      standing,
+      server,
+      freeBytes,
+      archive: this.#archiver && archiveStatus(this.#archiver, now),
+    });
   }
 
-  start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    return this.#receiver.run(signal);
+  async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const archiver = this.#archiver;
+    if (archiver === undefined) return this.#receiver.run(signal);
+    const last = await archiver.findEnd(signal);
+    void archiver.run(signal);
+    try {
+      await this.#receiver.run(signal, last);
+    } finally {
+      await archiver.stop();
+    }
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     clearTimeout(this.#announcing);
-    return this.#receiver.stop();
+    await Promise.all([this.#receiver.stop(), this.#archiver?.stop()]);
+  }
+
+  #position(): Position | undefined {
+    const { telemetry } = this.#receiver;
+    const flushed = knownLsn(telemetry, "flushed");
+    const [timeline, segmentSizeBytes] = [telemetry.number("timeline"), telemetry.number("segmentSizeBytes")];
+    const isKnown = flushed !== undefined && timeline > 0 && segmentSizeBytes > 0;
+    return isKnown ? { timeline, flushed, segmentSizeBytes } : undefined;
   }
 
   /** A scraper that comes before the next collection sees the new state too. */
@@ -67,6 +112,7 @@ export class ReceiverInstance implements PluginInstance {
       this.#announcing = undefined;
       if (this.#context.signal.aborted) return;
       this.#page.clearGauges();
+      this.#archivePage?.clearGauges();
       this.#show();
       void this.#context.publish();
     }, announceAfterMs);
@@ -84,5 +130,6 @@ export class ReceiverInstance implements PluginInstance {
       space: this.#space,
       bytesPerSecond: this.#rate.bytesPerSecond,
     });
+    if (this.#archiver) this.#archivePage?.show(this.#archiver);
   }
 }

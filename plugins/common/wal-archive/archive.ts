@@ -127,7 +127,7 @@ export class WalArchive implements AsyncDisposable {
   }
 
   /** Whether an object that was stored is there still, in the same size. */
-  async has({ objectName, storedBytes }: Stored, { signal }: OperationOptions = {}): Promise<boolean> {
+  async has({ objectName, storedBytes }: Omit<Stored, "outcome">, { signal }: OperationOptions = {}): Promise<boolean> {
     return (await this.storage.stat(objectName, withSignal(signal)))?.sizeBytes === storedBytes;
   }
 

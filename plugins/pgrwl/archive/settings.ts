@@ -6,7 +6,7 @@ import { archiveKeys } from "../../common/wal-archive/settings.ts";
 
 const positive = (initial: string) =>
   duration()
-    .refine((seconds) => seconds >= 1 && seconds <= 86_400 * 365, "expected a duration from 1s to 365d")
+    .refine((seconds) => seconds >= 1 && seconds <= 86_400 * 7, "expected a duration from 1s to 7d")
     .prefault(initial);
 
 const keepFrom = z

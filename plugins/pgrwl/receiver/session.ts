@@ -160,6 +160,7 @@ export class Session {
 
   #chooseStart(state: ServerState, segmentSizeBytes: number): { start: StartPosition; since: number } {
     const { settings, memory, disk, telemetry, log } = this.#options;
+    this.#rememberArchive(segmentSizeBytes);
     const known = memory.systemIdentifier;
     if (known !== undefined && known !== state.systemIdentifier && memory.last)
       throw new GapError(
@@ -192,6 +193,16 @@ export class Session {
     }
     telemetry.setLsn("flushed", start.lsn);
     return { start, since: newestAt > 0 ? newestAt / 1000 : now };
+  }
+
+  /** What the archive ends with counts like a segment that was completed here: the folder may have lost it since. */
+  #rememberArchive(segmentSizeBytes: number): void {
+    const { memory } = this.#options;
+    const { lastArchived } = memory;
+    memory.lastArchived = undefined;
+    if (lastArchived === undefined || memory.last !== undefined) return;
+    memory.last = parseSegmentName(lastArchived.name, segmentSizeBytes);
+    memory.systemIdentifier = lastArchived.systemIdentifier;
   }
 
   /** @returns What follows when the timeline has ended; undefined when reception has. */

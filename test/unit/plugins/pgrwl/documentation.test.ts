@@ -37,7 +37,7 @@ test("names follow the conventions, and no label measures", () => {
     expect(name.endsWith("_total")).toBe(type === "counter");
     expect(name).not.toMatch(/_age_|_timestamp$/);
     expect(help).toEndWith(".");
-    for (const label of labels) expect(["state", "reason", "system_identifier", "version"]).toContain(label);
+    for (const label of labels) expect(["state", "reason", "result", "system_identifier", "version"]).toContain(label);
   }
 });
 
