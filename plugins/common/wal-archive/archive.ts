@@ -50,6 +50,8 @@ export interface Fetched {
   readonly sizeBytes: number;
   /** Hexadecimal, of the file. */
   readonly sha256: string;
+  /** Its first bytes, as {@link parseSegmentHeader} wants them. */
+  readonly head: Uint8Array;
 }
 
 export interface ArchiveOptions {
@@ -184,6 +186,11 @@ export class WalArchive implements AsyncDisposable {
       content = Buffer.concat(chunks);
     });
     return { ...fetched, content };
+  }
+
+  /** Reads one object to its end and keeps nothing. @throws {WalArchiveError} `absent`, `damaged`, `password`. */
+  async verify(object: Pick<ArchivedFile, "name" | "objectName">, options: ReadOptions = {}): Promise<Fetched> {
+    return this.#readObject(checkWalFileName(object.name), object.objectName, options, drain);
   }
 
   /** All files of WAL, those of one folder in the order of their names. @param options `startsWith`: of the files' names. */
@@ -327,7 +334,7 @@ export class WalArchive implements AsyncDisposable {
     }
     const flaw = contentFlaw(name, { sizeBytes, head: head.bytes }, segmentSizeBytes);
     if (flaw !== undefined) throw damaged(flaw);
-    return { objectName, storedBytes, sizeBytes, sha256: hash.digest("hex") };
+    return { objectName, storedBytes, sizeBytes, sha256: hash.digest("hex"), head: head.bytes };
   }
 }
 
