@@ -231,9 +231,9 @@ async function every(intervalMs: number, signal: AbortSignal, work: () => Promis
   }
 }
 
-/** Until a condition holds, looked at each second, or the signal is aborted. */
+/** Until a condition holds, looked at often, or the signal is aborted. */
 async function until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!condition() && !signal.aborted) await pause(1000, signal).catch(() => {});
+  while (!condition() && !signal.aborted) await pause(200, signal).catch(() => {});
 }
 
 /** Which archive it is, without its secrets and without what may change while it stays the same. */
