@@ -25,9 +25,11 @@ export async function openSource(flags: FlagValues): Promise<WalSource> {
   }
   const { instance } = await archivingInstance(flags);
   const archive = await openInstanceArchive(instance, process.env);
+  const description = archive?.description ?? instance.directory ?? "";
   return new WalLookup({
     directory: instance.directory,
-    archive,
+    archive: archive && (() => archive),
+    description,
     servesPartial: () => instance.servesPartial,
     expectsWal: true,
   });

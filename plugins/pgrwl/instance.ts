@@ -10,6 +10,7 @@ import { ReceiverThread } from "./receiver-thread.ts";
 import { createRoutes } from "./routes.ts";
 import { receiverSettings, type Settings } from "./settings.ts";
 import { archiveStatus, receiverStatus } from "./status.ts";
+import { WalService } from "./wal-service.ts";
 
 /** A change of state is on the page after so long; several of them are one. */
 const announceAfterMs = 100;
@@ -19,6 +20,7 @@ export class ReceiverInstance implements PluginInstance {
   readonly #context: SetupContext<Settings>;
   readonly #receiver: ReceiverThread;
   readonly #archiver: Archiver | undefined;
+  readonly #service: WalService;
   readonly #page: ReceiverMetrics;
   readonly #archivePage: ArchiveMetrics | undefined;
   readonly #directory: DirectorySpace;
@@ -57,7 +59,11 @@ export class ReceiverInstance implements PluginInstance {
         onChange: () => this.#announce(),
       });
     }
-    this.http = createRoutes({ settings: config, receiver: this.#receiver, now });
+    const [receiver, archiver] = [this.#receiver, this.#archiver];
+    const { telemetry } = receiver;
+    this.#service = new WalService({ context, telemetry, archiver, onChange: () => this.#announce() });
+    this.http = createRoutes({ settings: config, receiver, now, listing: this.#service.listing });
+    this.#service.addRoutes(this.http);
   }
 
   async collect({ signal }: CollectContext): Promise<void> {
@@ -70,7 +76,7 @@ export class ReceiverInstance implements PluginInstance {
     const { telemetry, standing, server } = this.#receiver;
     const freeBytes = this.#space?.freeBytes;
     const now = this.#context.now();
-    return receiverStatus({
+    const { facts, problem } = receiverStatus({
       slot: this.#context.config.slot,
       telemetry,
       standing,
@@ -78,6 +84,7 @@ export class ReceiverInstance implements PluginInstance {
       freeBytes,
       archive: this.#archiver && archiveStatus(this.#archiver, now),
     });
+    return { facts, problem: problem ?? this.#service.problem };
   }
 
   async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
@@ -85,6 +92,7 @@ export class ReceiverInstance implements PluginInstance {
     if (archiver === undefined) return this.#receiver.run(signal);
     const last = await archiver.findEnd(signal);
     void archiver.run(signal);
+    void this.#service.run(signal);
     try {
       await this.#receiver.run(signal, last);
     } finally {
@@ -113,6 +121,7 @@ export class ReceiverInstance implements PluginInstance {
       if (this.#context.signal.aborted) return;
       this.#page.clearGauges();
       this.#archivePage?.clearGauges();
+      this.#service.clearGauges();
       this.#show();
       void this.#context.publish();
     }, announceAfterMs);
@@ -131,5 +140,6 @@ export class ReceiverInstance implements PluginInstance {
       bytesPerSecond: this.#rate.bytesPerSecond,
     });
     if (this.#archiver) this.#archivePage?.show(this.#archiver);
+    this.#service.show();
   }
 }

@@ -125,6 +125,42 @@ export const archiveMetricTable = [
   counter("pgrwl_retention_deleted_bytes_total", "Size of the files that retention deleted from the archive."),
 ] as const satisfies readonly MetricDefinition[];
 
+/** Of an instance that serves WAL. */
+export const serveMetricTable = [
+  counter(
+    "pgrwl_serve_requests_total",
+    "Requests for WAL, by result: whole, partial, absent, refused (name or token), outage, failed or busy.",
+    ["result"],
+  ),
+  counter("pgrwl_serve_bytes_total", "Bytes of WAL in the answers."),
+] as const satisfies readonly MetricDefinition[];
+export type ServeCounterName = (typeof serveMetricTable)[number]["name"];
+
+/** Of an instance whose archive is verified. */
+export const verifyMetricTable = [
+  gauge("pgrwl_archive_whole", "1 when the last verification found neither gap nor damage, else 0."),
+  gauge("pgrwl_archive_gaps", "Stretches of missing segments that the last verification found."),
+  gauge("pgrwl_archive_missing_segments", "Segments that are missing in them."),
+  gauge("pgrwl_archive_damaged_objects", "Objects that it could not read or whose content is another's."),
+  gauge("pgrwl_archive_segments", "Segments that it found."),
+  gauge("pgrwl_archive_stored_bytes", "Size of all objects of WAL that it found."),
+  gauge(
+    "pgrwl_archive_oldest_restorable_lsn",
+    "Position from which on WAL is there without a gap up to the newest, in bytes; a base backup must not be older.",
+  ),
+  gauge("pgrwl_archive_newest_restorable_lsn", "Position behind the newest whole segment, in bytes."),
+  gauge("pgrwl_last_verification_timestamp_seconds", "Unix time at which the last verification ended."),
+  gauge("pgrwl_last_verification_duration_seconds", "How long it took."),
+  gauge("pgrwl_last_verification_read_objects", "Objects that it read to their end."),
+  counter(
+    "pgrwl_verifications_total",
+    "Verifications, by result: whole, flawed, or failed (the archive could not be asked).",
+    ["result"],
+  ),
+] as const satisfies readonly MetricDefinition[];
+export type VerifyGaugeName = Extract<(typeof verifyMetricTable)[number], { type: "gauge" }>["name"];
+export type VerifyCounterName = Extract<(typeof verifyMetricTable)[number], { type: "counter" }>["name"];
+
 type NameOf<Type extends MetricDefinition["type"]> = Extract<(typeof metricTable)[number], { type: Type }>["name"];
 export type GaugeName = NameOf<"gauge">;
 export type CounterName = NameOf<"counter">;

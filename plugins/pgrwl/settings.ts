@@ -8,6 +8,7 @@ import { archiveSection } from "./archive/settings.ts";
 import { connectionSetting } from "./connection.ts";
 import { notesOn, originalSections, readOriginalKeys, type SettingNote } from "./original-keys.ts";
 import type { ReceiverSettings } from "./receiver/protocol.ts";
+import { serveSection } from "./serve-settings.ts";
 
 const text = z.string().min(1);
 const longestSeconds = 86_400;
@@ -65,6 +66,7 @@ export const ownKeys = z.strictObject({
     .prefault({})
     .describe("The waits between attempts."),
   archive: archiveSection.optional().describe("Where ended segments are stored. Default: they stay in the directory."),
+  serve: serveSection.optional().describe("Whether recoveries can fetch WAL from this instance. Default: they cannot."),
 });
 
 /** In the JSON Schema: a key is required unless the original's section of it is there. */

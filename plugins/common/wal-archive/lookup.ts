@@ -2,6 +2,7 @@
  * Finds a WAL file in the receiver's folder and in an archive. A segment that is whole anywhere goes before what there is of its
  * beginning, and nothing is absent as long as one place could not be asked.
  */
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { copyFile, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,13 +10,16 @@ import { isSegmentName } from "../postgres/wal-segments.ts";
 import { codeOf, messageOf } from "../storage/errors.ts";
 import type { WalArchive } from "./archive.ts";
 import { WalArchiveError } from "./errors.ts";
-import { checkSegmentFile } from "./segment-file.ts";
+import { checkSegmentFile, SegmentError } from "./segment-file.ts";
 import { type FetchOptions, type Found, type WalSource, WalSourceError } from "./wal-source.ts";
 
 export interface LookupOptions {
   /** The receiver's folder on this machine; it may be missing on another one. */
   readonly directory?: string | undefined;
-  readonly archive?: WalArchive | undefined;
+  /** @throws What the archive that is configured cannot be opened for: then nothing is known to be absent. */
+  readonly archive?: (() => WalArchive) | undefined;
+  /** Of both, for messages. */
+  readonly description: string;
   /** Whether the `.partial` of a segment may stand for it, where the segment is nowhere whole. */
   servesPartial(): boolean;
   /**
@@ -23,6 +27,24 @@ export interface LookupOptions {
    * else be told that there is no more.
    */
   readonly expectsWal?: boolean;
+}
+
+export interface FoundContent {
+  readonly found: Found;
+  readonly content: Uint8Array;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** What is done with the place that has the file. `local`: undefined when it has gone meanwhile. */
+interface Take<Value> {
+  local(path: string): Promise<Value | undefined>;
+  archived(archive: WalArchive, name: string): Promise<Value>;
+}
+
+interface Place<Value> {
+  readonly found: Found;
+  readonly value: Value;
 }
 
 /** Where a file of this machine is the one that was asked for. */
@@ -37,30 +59,81 @@ export class WalLookup implements WalSource {
 
   constructor(options: LookupOptions) {
     this.#options = options;
-    const places = [options.directory, options.archive?.description].filter((place) => place !== undefined);
-    this.description = places.join(" and ");
+    this.description = options.description;
   }
 
-  async fetch(
-    name: string,
-    path: string,
-    { signal, wholeOnly = false }: FetchOptions = {},
-  ): Promise<Found | undefined> {
-    const local = await this.localFile(name);
-    if (local !== undefined && (await copied(local.path, path))) return local.found;
-    if (await this.#isArchived(name, path, signal)) return name.endsWith(".partial") ? "partial" : "whole";
+  async fetch(name: string, path: string, options: FetchOptions = {}): Promise<Found | undefined> {
+    const limits = withSignal(options.signal);
+    const place = await this.#look(name, options, {
+      local: (file) => ifThere(file, () => copyFile(file, path, constants.COPYFILE_FICLONE).then(() => true)),
+      archived: (archive, file) => archive.fetch(file, path, limits).then(() => true),
+    });
+    return place?.found;
+  }
+
+  /** The same in memory, with its checksum. */
+  async read(name: string, options: FetchOptions = {}): Promise<FoundContent | undefined> {
+    const limits = withSignal(options.signal);
+    const place = await this.#look(name, options, {
+      local: (file) => ifThere(file, async () => withChecksum(await readFile(file))),
+      archived: (archive, file) => archive.read(file, limits),
+    });
+    return place && { found: place.found, content: place.value.content, sha256: place.value.sha256 };
+  }
+
+  async #look<Value>(name: string, options: FetchOptions, take: Take<Value>): Promise<Place<Value> | undefined> {
+    const { signal, wholeOnly = false } = options;
+    // What is not sound here may be sound in the archive; what is in neither is not absent all the same.
+    let flaw: { readonly error: unknown } | undefined;
+    const local = await this.#local(name, take).catch((error: unknown) => {
+      flaw = { error };
+      return undefined;
+    });
+    if (local) return local;
+    const archived = await this.#archived(name, take);
+    if (archived) return archived;
+    if (flaw) throw flaw.error;
     // It may have been completed, and so renamed, since it was looked for.
-    const completed = await this.localFile(name);
-    if (completed !== undefined && (await copied(completed.path, path))) return completed.found;
-    const isPartialFine = isSegmentName(name) && !wholeOnly && this.#options.servesPartial();
-    if (!isPartialFine) return this.#absent(signal);
-    const partial = await this.localFile(`${name}.partial`);
-    if (partial !== undefined && (await copied(partial.path, path))) return "partial";
-    if (await this.#isArchived(`${name}.partial`, path, signal)) return "partial";
-    // The same once more: what was a .partial at first may be whole now.
-    const last = await this.localFile(name);
-    if (last !== undefined && (await copied(last.path, path))) return last.found;
-    return this.#absent(signal);
+    const completed = await this.#local(name, take);
+    if (completed) return completed;
+    if (isSegmentName(name) && !wholeOnly && this.#options.servesPartial()) {
+      const partial = `${name}.partial`;
+      const begun = (await this.#local(partial, take)) ?? (await this.#archived(partial, take));
+      // And once more: what was a .partial a moment ago may be whole.
+      const place = begun ?? (await this.#local(name, take));
+      if (place) return place;
+    }
+    await this.#requireWal(signal);
+    return undefined;
+  }
+
+  async #local<Value>(name: string, take: Take<Value>): Promise<Place<Value> | undefined> {
+    const file = await this.localFile(name);
+    const value = file && (await take.local(file.path));
+    return file && value !== undefined ? { found: file.found, value } : undefined;
+  }
+
+  /** Undefined only where the storage was reached and truly has no such file, or there is no archive. */
+  async #archived<Value>(name: string, take: Take<Value>): Promise<Place<Value> | undefined> {
+    const archive = this.#options.archive?.();
+    if (archive === undefined) return undefined;
+    try {
+      return { found: name.endsWith(".partial") ? "partial" : "whole", value: await take.archived(archive, name) };
+    } catch (error) {
+      if (error instanceof WalArchiveError && error.kind === "absent") return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws {WalSourceError} misconfigured: there should be WAL, and is none at all. */
+  async #requireWal(signal: AbortSignal | undefined): Promise<void> {
+    const archive = this.#options.expectsWal ? this.#options.archive?.() : undefined;
+    if (archive === undefined) return;
+    for await (const _ of archive.list(withSignal(signal))) return;
+    throw new WalSourceError(
+      "misconfigured",
+      `Cannot restore from ${archive.description}: it holds no WAL at all; is it the right place, with the right prefix?`,
+    );
   }
 
   /**
@@ -81,47 +154,34 @@ export class WalLookup implements WalSource {
       if (name.endsWith(".partial")) return isEmpty ? undefined : { path, found: "partial" };
       return { path, found: "whole" };
     } catch (cause) {
-      // What is not sound here may be sound in the archive; what is in neither is damaged, and not absent.
       if (codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR") return undefined;
-      throw new WalSourceError("damaged", `Cannot use ${path}: ${messageOf(cause)}`, { cause });
+      throw new WalSourceError(
+        cause instanceof SegmentError ? "damaged" : "outage",
+        `Cannot use ${path}: ${messageOf(cause)}`,
+        { cause },
+      );
     }
-  }
-
-  /** @returns False only where the storage was reached and truly has no such file, or there is no archive. */
-  async #isArchived(name: string, path: string, signal: AbortSignal | undefined): Promise<boolean> {
-    try {
-      await this.#options.archive?.fetch(name, path, signal === undefined ? {} : { signal });
-      return this.#options.archive !== undefined;
-    } catch (error) {
-      if (error instanceof WalArchiveError && error.kind === "absent") return false;
-      throw error;
-    }
-  }
-
-  /** @throws {WalSourceError} misconfigured: there is no WAL at all. */
-  async #absent(signal: AbortSignal | undefined): Promise<undefined> {
-    const { archive, expectsWal = false } = this.#options;
-    if (!expectsWal || archive === undefined) return undefined;
-    for await (const _ of archive.list(signal === undefined ? {} : { signal })) return undefined;
-    throw new WalSourceError(
-      "misconfigured",
-      `Cannot restore from ${archive.description}: it holds no WAL at all; is it the right place, with the right prefix?`,
-    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#options.archive?.[Symbol.asyncDispose]();
+    await this.#options.archive?.()[Symbol.asyncDispose]();
   }
 }
 
-/** @returns False: it was removed meanwhile. */
-async function copied(from: string, to: string): Promise<boolean> {
+const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
+
+const withChecksum = (content: Uint8Array) => ({
+  content,
+  sha256: createHash("sha256").update(content).digest("hex"),
+});
+
+/** Undefined: the file was removed, or renamed, meanwhile. */
+async function ifThere<Value>(path: string, work: () => Promise<Value>): Promise<Value | undefined> {
   try {
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
-    return true;
+    return await work();
   } catch (error) {
-    const isGone = codeOf(error) === "ENOENT" && !(await stat(from).catch(() => undefined));
-    if (isGone) return false;
+    const isGone = codeOf(error) === "ENOENT" && !(await stat(path).catch(() => undefined));
+    if (isGone) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,9 @@
 /** Whether an archive of WAL is whole: continuous over all timelines, and each object what its name says. */
+import { readdir } from "node:fs/promises";
 import { parseSegmentHeader } from "../postgres/segment-header.ts";
 import { type Ancestor, parseTimelineHistory } from "../postgres/timeline-history.ts";
-import { isSegmentSize } from "../postgres/wal-segments.ts";
-import { messageOf } from "../storage/errors.ts";
+import { isSegmentName, isSegmentSize } from "../postgres/wal-segments.ts";
+import { codeOf, messageOf } from "../storage/errors.ts";
 import type { WalArchive } from "./archive.ts";
 import type { ArchivedFile } from "./archived-file.ts";
 import { type Continuity, checkContinuity } from "./continuity.ts";
@@ -50,7 +51,9 @@ const readAtOnce = 2;
 export async function verifyArchive(archive: WalArchive, options: VerifyOptions): Promise<Verification> {
   const { depth, signal, waiting = [], onRead } = options;
   const files = await Array.fromAsync(archive.list({ signal }));
-  const segments = files.filter(({ kind }) => kind === "segment").sort((one, other) => (one.name < other.name ? -1 : 1));
+  const segments = files
+    .filter(({ kind }) => kind === "segment")
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
   const damaged: DamagedObject[] = [];
   const read = new Set<string>();
   let systemIdentifier: string | undefined;
@@ -142,4 +145,14 @@ function sample(segments: readonly ArchivedFile[], depth: VerifyDepth): Archived
     if (file !== undefined) chosen.add(file);
   }
   return [...chosen];
+}
+
+/** Names of the whole segments in a receiver's folder; none where there is no such folder on this machine. */
+export async function completeSegments(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).filter(isSegmentName);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
 }
