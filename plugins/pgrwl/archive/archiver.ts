@@ -39,6 +39,8 @@ export interface ArchiverOptions {
 /** How long reception waits for an archive to say where it ends. */
 const endWithinMs = 20_000;
 const tidyIntervalMs = 60_000;
+/** Retention that failed is tried again so much later. */
+const afterFailureMs = 300_000;
 /** What a crashed writer has left is removed so much later; other writers may be at work. */
 const unfinishedAgeMs = 86_400_000;
 
@@ -209,7 +211,11 @@ export class Archiver {
       },
     });
     await until(() => position() !== undefined, signal);
-    await every(settings.interval * 1000, signal, () => retention.run(signal));
+    while (!signal.aborted) {
+      const report = await retention.run(signal);
+      const waitMs = settings.interval * 1000;
+      await pause(report?.outcome === "failed" ? Math.min(waitMs, afterFailureMs) : waitMs, signal).catch(() => {});
+    }
   }
 
   async #removeUnfinished(archive: WalArchive, signal: AbortSignal): Promise<void> {
