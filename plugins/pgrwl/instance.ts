@@ -41,7 +41,10 @@ export class ReceiverInstance implements PluginInstance {
       environment: process.env,
       log,
       now,
-      onStanding: () => this.#announce(),
+      onStanding: () => {
+        this.#announce();
+        if (this.#receiver.standing.state === "disk_full") this.#archiver?.makeRoom();
+      },
       onFile: (name) => this.#archiver?.notice(name),
     });
     if (config.archive) {

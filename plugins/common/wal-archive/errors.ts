@@ -54,6 +54,8 @@ export function failureReason(error: unknown): FailureReason {
         return error.kind;
     }
   }
+  // The reason of a signal that ended a wait; it has a code of its own.
+  if (error instanceof DOMException) return "unavailable";
   return codeOf(error) === undefined ? "internal" : "local";
 }
 

@@ -10,7 +10,7 @@ import { openWalArchive } from "../../common/wal-archive/open.ts";
 import type { Space } from "../directory-space.ts";
 import { BackOff } from "../receiver/back-off.ts";
 import type { LastArchived } from "../receiver/protocol.ts";
-import { lastArchived } from "./last-archived.ts";
+import { lastArchived, reachesFurther } from "./last-archived.ts";
 import { LocalFiles } from "./local-files.ts";
 import { LocalSpace } from "./local-space.ts";
 import { PartialShipping, type Position } from "./partial-shipping.ts";
@@ -38,6 +38,8 @@ export interface ArchiverOptions {
 
 /** How long reception waits for an archive to say where it ends. */
 const endWithinMs = 20_000;
+/** The same where the folder has segments, and the archive is most likely behind it. */
+const probeWithinMs = 3_000;
 const tidyIntervalMs = 60_000;
 /** Retention that failed is tried again so much later. */
 const afterFailureMs = 300_000;
@@ -50,6 +52,7 @@ export class Archiver {
   readonly #stopping = new AbortController();
   #archive: WalArchive | undefined;
   #uploader: Uploader | undefined;
+  #localSpace: LocalSpace | undefined;
   #openProblem: UploadProblem | undefined;
   #report: RetentionReport | undefined;
   #running: Promise<void> | undefined;
@@ -76,17 +79,20 @@ export class Archiver {
     return [...(this.#openProblem ? [this.#openProblem] : []), ...(this.#uploader?.problems ?? [])];
   }
 
-  /** Where the archive ends, if the folder has no segment that would tell more. Never throws; an outage means that nobody knows. */
+  /** Where the archive ends, if it reaches further than the folder. Never throws; an outage means that nobody knows. */
   async findEnd(signal: AbortSignal): Promise<LastArchived | undefined> {
     const { log } = this.#options;
     try {
       await this.files.load();
-      if (this.files.segments().length > 0) return undefined;
-      const limited = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(endWithinMs)]);
+      const [newest] = this.files.segments();
+      const withinMs = newest === undefined ? endWithinMs : probeWithinMs;
       const archive = await this.#open();
+      const probing = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(withinMs)]);
+      if (newest && !(await reachesFurther(archive, newest, this.files, probing))) return undefined;
+      const limited = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(endWithinMs)]);
       const last = await lastArchived(archive, limited);
       if (last)
-        log.info("The directory has no segment; the archive tells where reception ended", { segment: last.name });
+        log.info("The archive reaches further than the directory", { newest: newest?.name, archived: last.name });
       return last;
     } catch (error) {
       if (signal.aborted || this.#stopping.signal.aborted) return undefined;
@@ -103,6 +109,11 @@ export class Archiver {
   notice(name: string): void {
     if (this.#uploader) void this.#uploader.notice(name);
     else void this.files.notice(name);
+  }
+
+  /** The disk is full: what is archived makes way now. */
+  makeRoom(): void {
+    void this.#localSpace?.tidy(this.#stopping.signal);
   }
 
   /** Until the signal is aborted, or {@link stop}. Never throws. */
@@ -176,6 +187,7 @@ export class Archiver {
       },
     });
     this.#uploader = uploader;
+    this.#localSpace = localSpace;
     const { telemetry } = uploader;
     const intervalMs = section.ship_partial * 1000;
     const shipping = new PartialShipping({ archive, files, intervalMs, telemetry, log, now, position });

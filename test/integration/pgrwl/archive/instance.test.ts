@@ -51,7 +51,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
     await using instance = await startInstance(server, { config });
     await complete(server, 2);
     await instance.caughtUp(server);
-    expect(instance.log()).toContain("the archive tells where reception ended");
+    expect(instance.log()).toContain("The archive reaches further than the directory");
     await waitFor("seven in the archive", async () => (await namesIn(archive)).length >= 7);
     expect(isUnbroken(await namesIn(archive))).toBe(true);
   }, 60_000);

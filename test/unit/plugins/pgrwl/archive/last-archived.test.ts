@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { formatSegmentName } from "../../../../../plugins/common/postgres/wal-segments.ts";
 import { openWalArchive } from "../../../../../plugins/common/wal-archive/open.ts";
 import { archiveSettings } from "../../../../../plugins/common/wal-archive/settings.ts";
-import { lastArchived } from "../../../../../plugins/pgrwl/archive/last-archived.ts";
+import { lastArchived, reachesFurther } from "../../../../../plugins/pgrwl/archive/last-archived.ts";
+import { LocalFiles } from "../../../../../plugins/pgrwl/archive/local-files.ts";
 import { createFolder } from "../../../../harness/folders.ts";
 import { mib, ourSystem, segmentOf } from "../receiver/wal-content.ts";
 
@@ -41,6 +42,30 @@ test.each([
 ] as const)("the end behind %s", async (_, segments, last) => {
   const end = await endOf(segments as readonly Segment[], ["00000009.history", `${nameOf([9, 9])}.partial`, "notes"]);
   expect(end).toEqual({ name: nameOf(last as Segment), systemIdentifier: ourSystem });
+});
+
+test.each([
+  ["equal to the folder", run(1, 1, 5), [], false],
+  ["behind the folder", run(1, 1, 3), [], false],
+  ["beyond the folder", run(1, 1, 7), [], true],
+  ["beyond the folder, with a hole", [...run(1, 1, 5), [1, 6]], [], true],
+  ["on the next timeline", run(1, 1, 5), ["00000002.history"], true],
+  ["at the beginning of the next segment only", run(1, 1, 5), [`${nameOf([1, 5])}.partial`], false],
+] as const)("an archive %s is told by few requests", async (_, segments, more, further) => {
+  await using folder = await createFolder("holdfast-archive");
+  const [directory, received] = [join(folder.path, "wal-archive"), join(folder.path, "received")];
+  await mkdir(directory);
+  await mkdir(received);
+  for (const segment of segments) await writeFile(join(directory, nameOf(segment as Segment)), "x");
+  for (const name of more) await writeFile(join(directory, name), "x");
+  await writeFile(join(received, nameOf([1, 4])), segmentOf({ timeline: 1, number: 4 }));
+  const files = new LocalFiles(received, "");
+  await files.load();
+  const [newest] = files.segments();
+  const settings = archiveSettings.parse({ storage: { type: "local", directory: folder.path } });
+  await using archive = await openWalArchive(settings, { environment: {} });
+  if (newest === undefined) throw new Error("There is no segment");
+  expect(await reachesFurther(archive, newest, files, new AbortController().signal)).toBe(further);
 });
 
 test("an archive without segments has no end", async () => {
