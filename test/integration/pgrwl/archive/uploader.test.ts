@@ -65,6 +65,27 @@ for (const { name: kind, needs, start } of placeKinds) {
       }
     });
 
+    test.skipIf(kind === "local")(
+      "end at once while the storage hangs, and the start does not wait for it",
+      async () => {
+        await using place = await start();
+        const storage = { ...place.storage, timeout: "60s" } as typeof place.storage;
+        await using tested = await startArchiver({ storage, ship_partial: "1s", retention: { keep: "1d" } });
+        place.proxy?.refuse("hang");
+        await writeSegments(tested.directory, [1, 2]);
+        const asked = performance.now();
+        expect(await tested.archiver.findEnd(new AbortController().signal)).toBeUndefined();
+        expect(performance.now() - asked).toBeLessThan(15_000);
+        expect(tested.lines).toMatchObject([{ level: "warn", reason: "unavailable" }]);
+        tested.run();
+        await tested.until("two uploads", ({ uploader }) => uploader?.running === 2);
+        const stopped = performance.now();
+        await tested.archiver.stop();
+        expect(performance.now() - stopped).toBeLessThan(5_000);
+        expect(await tested.local()).toEqual([nameOf(1), nameOf(2)]);
+      },
+    );
+
     test("leave aside what conflicts, and bring the rest", async () => {
       await using place = await start();
       const other = segmentOf({ timeline: 1, number: 2, systemIdentifier: "99" });
