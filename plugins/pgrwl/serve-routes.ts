@@ -46,7 +46,7 @@ const busyRetrySeconds = 1;
 export function addServeRoutes(app: Hono, options: ServeOptions): void {
   const turns = new Turns(mostAtOnce, mostWaiting);
   const handler = (c: Context) => answer(c, options, turns);
-  for (const path of ["/wal/:name?", "/api/v1/wal/:name?"]) {
+  for (const path of ["/wal/", "/wal/:name", "/api/v1/wal/", "/api/v1/wal/:name"]) {
     // Hono answers HEAD by GET's handler, without the body.
     app.get(path, handler);
     app.all(path, (c) => {
