@@ -80,7 +80,7 @@ export interface Restorer extends AsyncDisposable {
   /** `restore_command` with flags that name the source. */
   command(flags: string): string;
   /** Writes a configuration; gives the flags for it. */
-  configure(archive: ArchiveSettingsInput): Promise<string>;
+  configure(archive: ArchiveSettingsInput, name?: string): Promise<string>;
 }
 
 export async function createRestorer(): Promise<Restorer> {
@@ -92,9 +92,9 @@ export async function createRestorer(): Promise<Restorer> {
     folder: folder.path,
     executable,
     command: (flags) => `${executable} restore-command ${flags} %f %p`,
-    async configure(archive) {
+    async configure(archive, name = "holdfast") {
       const config = { directory: join(folder.path, "no-receiver-here"), slot: "s", archive };
-      const file = join(folder.path, "holdfast.yml");
+      const file = join(folder.path, `${name}.yml`);
       await writeFile(file, `plugins:\n  wal: { plugin: pgrwl, config: ${JSON.stringify(config)} }\n`, { mode: 0o600 });
       await giveTo(user, file);
       return `--config.file=${file}`;
