@@ -5,7 +5,10 @@ export const serveSection = z.strictObject({
   enabled: z.boolean().default(true).describe("Whether WAL can be fetched from this instance over HTTP."),
   token: z
     .string()
-    .min(16, "expected at least 16 characters")
+    .regex(
+      /^[A-Za-z0-9._~+/-]{16,}=*$/,
+      "expected at least 16 letters, digits and . _ ~ + / -, as a bearer token has them",
+    )
     .optional()
     .describe(
       "Whoever fetches WAL must send it as bearer token. Default: what the agent's web config asks for is enough.",
