@@ -7,6 +7,7 @@ debian_servers=(
   "barman:/usr/bin/barman"
   "prometheus:/usr/bin/prometheus"
   "openssl:/usr/bin/openssl"
+  "faketime:/usr/lib/*/faketime/libfaketime.so.1"
 )
 
 # install_servers [PACKAGE...]: installs those of the packages (default: all) that are missing. Prints why it cannot,
