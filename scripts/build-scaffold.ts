@@ -21,6 +21,15 @@ type Files = Record<string, string>;
 await mkdir(dist, { recursive: true });
 // Inside the repository: its node_modules are to be found from here.
 const scratch = await mkdtemp(join(dist, "author-kit-"));
+let interruptedBy: NodeJS.Signals | undefined;
+let compiler: Bun.Subprocess | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    interruptedBy = signal;
+    // Whole: what it has started would go on writing into the folder.
+    if (compiler?.exitCode === null) process.kill(-compiler.pid, "SIGKILL");
+  });
+}
 try {
   const files = { ...(await templateFiles()), ...(await moduleFiles()), ...(await typeFiles()) };
   const bytes = Bun.zstdCompressSync(JSON.stringify(files), { level: 19 });
@@ -30,9 +39,13 @@ try {
   process.stdout.write(
     `dist/author-kit.zst  ${Math.ceil(bytes.length / 1024)} KiB  ${Object.keys(files).length} files\n`,
   );
+} catch (error) {
+  if (interruptedBy === undefined) throw error;
 } finally {
-  await rm(scratch, { recursive: true, force: true });
+  await rm(scratch, { recursive: true, force: true, maxRetries: 5 });
 }
+// Its handler is gone: this ends the process, and tells whoever waits why.
+if (interruptedBy !== undefined) process.kill(process.pid, interruptedBy);
 
 async function templateFiles(): Promise<Files> {
   const paths = (await readdir(template, { recursive: true, withFileTypes: true }))
@@ -109,7 +122,9 @@ async function compile(settings: object, args: readonly string[]): Promise<strin
   const project = join(scratch, "tsconfig.json");
   await Bun.write(project, JSON.stringify({ extends: join(repository, "tsconfig.json"), include: [], ...settings }));
   const tsc = join(repository, "node_modules/.bin/tsc");
-  const child = Bun.spawn([tsc, "--project", project, ...args], { stdout: "pipe", stderr: "inherit" });
+  if (interruptedBy !== undefined) throw new Error(`Interrupted by ${interruptedBy}`);
+  const child = Bun.spawn([tsc, "--project", project, ...args], { stdout: "pipe", stderr: "inherit", detached: true });
+  compiler = child;
   const [output, status] = await Promise.all([child.stdout.text(), child.exited]);
   if (status !== 0) throw new Error(`Cannot make declarations of the plugin SDK: ${output.slice(0, 2_000)}`);
   return output;

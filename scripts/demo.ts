@@ -3,143 +3,100 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Agent, startAgent } from "../test/harness/agent.ts";
 import { missing } from "../test/harness/available.ts";
-import { type BarmanHost, startBarman } from "../test/harness/barman.ts";
 import { createFolder } from "../test/harness/folders.ts";
-import { waitFor } from "../test/harness/wait.ts";
-import { startWalg, type WalgHost } from "../test/harness/walg.ts";
+import { serverUser } from "../test/harness/users.ts";
+import { installedBackupTools, showBackups, startBackups } from "./lib/demo/backups.ts";
+import { startWriter } from "./lib/demo/commits.ts";
+import { Interruption } from "./lib/demo/interruption.ts";
+import { print, printLast } from "./lib/demo/page.ts";
+import {
+  makeSynchronous,
+  postgresVersion,
+  type Receiving,
+  receiverInstance,
+  startReceiving,
+} from "./lib/demo/receiving.ts";
+import { showAddresses, showCommits, showReceived } from "./lib/demo/show-receiving.ts";
 
-const print = (text: string) => void process.stdout.write(`${text}\n`);
+const has = (option: string) => process.argv.includes(option);
 
-/** What is shown of `/metrics`. */
-const tasteOf = [
-  /^barman_up\{.*check="(postgresql|receive_wal_running|replication_slot)".*server="(main|broken)"/,
-  /^barman_backups_total/,
-  /^barman_backup_size/,
-  /^barman_last_backup\{/,
-  /^walg_(backups|lsn_lag_bytes|wal_timestamp|wal_integrity_status)\{/,
-  /^walg_(storage_up|pitr_usable_window_seconds)/,
-  /^spool_files/,
-  /^holdfast_collect_success/,
-  /^holdfast_build_info/,
-];
-
-/** Asked to end. Only noted: whatever is being started then is started whole, and can be cleaned up. */
-class Interruption {
-  readonly #asked = Promise.withResolvers<void>();
-  isAsked = false;
-
-  constructor() {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.on(signal, () => {
-        if (this.isAsked) return;
-        this.isAsked = true;
-        print("\nCleaning up");
-        this.#asked.resolve();
-      });
-    }
-  }
-
-  asked(): Promise<void> {
-    return this.#asked.promise;
-  }
-}
-
-function configuration(barman: BarmanHost, walg: WalgHost | undefined, spool: string): string {
-  return `plugin_dir: plugins
+/** With a third-party plugin: one file in the plugin directory. */
+async function startWith(receiving: Receiving, spool: string, user: string) {
+  const configuration = `plugin_dir: plugins
 plugins:
-  barman:
-    interval: 15s
-    config: { path: ${barman.executable} }
-  spool:
-    interval: 5s
+${receiverInstance(receiving)}  spool:
+    interval: 1s
     config: { directory: ${spool} }
-${walg === undefined ? "" : walgInstance(walg)}`;
-}
-
-function walgInstance({ executable, environment }: WalgHost): string {
-  return `  walg:
-    interval: 15s
-    config: { path: ${executable}, environment: ${JSON.stringify(environment)} }
 `;
-}
-
-/** A storage with a full backup and a delta; undefined, and said, where there is no wal-g. */
-async function startStorage(): Promise<WalgHost | undefined> {
-  if (missing("wal-g") !== undefined) {
-    print("wal-g is not in PATH: the demo goes without the walg plugin");
-    return undefined;
-  }
-  print("Starting a PostgreSQL that archives with wal-g, and pushing two backups");
-  await using cleanup = new AsyncDisposableStack();
-  const walg = cleanup.use(await startWalg());
-  for (let backups = 0; backups < 2; backups++) await walg.backup();
-  await walg.archiveWal();
-  cleanup.move();
-  return walg;
-}
-
-function taste(metrics: string): string[] {
-  return tasteOf.flatMap((pattern) => metrics.split("\n").filter((line) => pattern.test(line)));
-}
-
-async function show(agent: Agent, plugins: readonly string[]): Promise<void> {
-  const collected = async () => {
-    const metrics = await agent.scrape();
-    const answered = plugins.every((name) => metrics.includes(`\nholdfast_collect_success{name="${name}"} 1\n`));
-    return answered && metrics;
-  };
-  const metrics = await waitFor("the first collection", collected, 60_000).catch((cause) => {
-    throw new Error(`Nothing was collected; the agent said:\n${agent.stderr.join("\n")}`, { cause });
-  });
-  const series = metrics.split("\n").filter((line) => line !== "" && !line.startsWith("#")).length;
-  print(`
-The agent runs (process ${agent.pid}):
-  status page    ${agent.url}/
-  metrics        ${agent.url}/metrics
-  health         ${agent.url}/-/healthy  ${agent.url}/-/ready
-  configuration  ${agent.configFile}
-  plugin         ${join(agent.folder, "plugins/spool.ts")}
-
-A taste of ${series} series:
-${taste(metrics)
-  .map((line) => `  ${line}`)
-  .join("\n")}
-`);
-}
-
-async function demo(once: boolean, interruption: Interruption): Promise<void> {
-  print("Starting PostgreSQL and Barman, and taking a backup");
-  await using barman = await startBarman();
-  if (interruption.isAsked) return;
-  await using walg = await startStorage();
-  if (interruption.isAsked) return;
-
-  await using spool = await createFolder("holdfast-spool", barman.user);
-  await mkdir(join(spool.path, "waiting"));
-  for (const name of ["1", "2", "3"]) await writeFile(join(spool.path, "waiting", name), "");
   const plugin = await Bun.file(new URL("demo-plugins/spool.ts", import.meta.url)).text();
-
-  print("Starting the agent");
-  await using agent = await startAgent(configuration(barman, walg, join(spool.path, "waiting")), {
-    files: { "plugins/spool.ts": plugin },
-    user: barman.user,
-  });
-  if (interruption.isAsked) return;
-  await show(agent, ["barman", "spool", ...(walg === undefined ? [] : ["walg"])]);
-  if (once) return;
-  print("Ctrl-C ends it all");
-  await Promise.race([interruption.asked(), agent.exited]);
-  if (!interruption.isAsked) throw new Error(`The agent ended by itself:\n${agent.stderr.slice(-20).join("\n")}`);
+  const agent = await startAgent(configuration, { files: { "plugins/spool.ts": plugin }, user });
+  return { agent, configuration };
 }
 
-const reason = missing("postgresql", "barman", "dist/holdfast");
+async function demo(interruption: Interruption): Promise<void> {
+  const tools = has("--quick") ? [] : installedBackupTools();
+  // Barman wants its own user to run it.
+  const user = serverUser(tools.includes("barman") ? "barman" : "postgres");
+  print(`Starting PostgreSQL ${postgresVersion()} and the agent`);
+  await using receiving = await startReceiving(user);
+  if (interruption.isAsked) return;
+
+  await using spool = await createFolder("holdfast-spool", user);
+  const waiting = join(spool.path, "waiting");
+  await mkdir(waiting);
+  for (const name of ["1", "2", "3"]) await writeFile(join(waiting, name), "");
+  const { agent, configuration } = await startWith(receiving, waiting, user);
+  await using _agent = agent;
+  if (interruption.isAsked) return;
+
+  const ended = agent.exited.then(() => {
+    if (!interruption.isAsked) throw endedByItself(agent);
+  });
+  // Heard at the latest by the next piece of work.
+  ended.catch(() => {});
+  const during = (work: Promise<void>) => interruption.during(Promise.race([work, ended]));
+
+  await during(showAddresses(receiving, agent));
+  await during(makeSynchronous(receiving));
+  if (interruption.isAsked) return;
+  await during(showCommits(receiving));
+  if (interruption.isAsked) return;
+  await using writer = await startWriter(receiving.postgres);
+  await during(showReceived(receiving, agent, writer));
+  if (interruption.isAsked) return;
+
+  await using backups = tools.length === 0 ? undefined : await startBackups(interruption);
+  if (interruption.isAsked) return;
+  if (backups !== undefined) await during(showBackups(backups, agent, configuration));
+  if (has("--once") || interruption.isAsked) return;
+  print(`\nRows are being written. The status page: ${agent.url}/\nCtrl-C ends it all`);
+  await during(new Promise(() => {}));
+}
+
+function endedByItself(agent: Agent): Error {
+  return new Error(`The agent ended by itself:\n${agent.stderr.slice(-20).join("\n")}`);
+}
+
+/** Why nothing can be shown, with what would do; undefined when it can. */
+function obstacle(): string | undefined {
+  if (missing("dist/holdfast") !== undefined) return "dist/holdfast is missing: run scripts/build";
+  if (postgresVersion() === undefined) {
+    return "there is no PostgreSQL here: npm has one for Linux on x64 alone; elsewhere install PostgreSQL 15 or newer (on Debian: apt-get install postgresql)";
+  }
+  const backups = has("--barman") ? missing("postgresql", "barman") : undefined;
+  return backups && `${backups}; as root, on Debian: apt-get install postgresql barman`;
+}
+
+const reason = obstacle();
 if (reason !== undefined) {
-  print(`Cannot show the demo: ${reason}; as root: apt-get install postgresql barman`);
+  print(`Cannot show the demo: ${reason}`);
   process.exit(1);
 }
-const interruption = new Interruption();
+const interruption = new Interruption(() => printLast("\nCleaning up"));
+// Nobody reads on, as behind `| head`.
+process.stdout.on("error", () => interruption.ask());
 try {
-  await demo(process.argv.includes("--once"), interruption);
+  await demo(interruption);
   process.exit(0);
 } catch (error) {
   // What an interrupted server complains about is no news.

@@ -89,24 +89,29 @@ function unknownKey(key: string, known: readonly string[], remedy: string): stri
 function sentence(subject: string, message: string, { written }: Found): string {
   if (!written && message.startsWith("expected ")) return `Cannot find ${subject}: ${message}`;
   const shown = written === undefined ? undefined : shownValue(subject, written);
-  return `Cannot read ${subject}${shown === undefined ? "" : ` ${shown}`}: ${message}${hint(message, written)}`;
+  return `Cannot read ${subject}${shown === undefined ? "" : ` ${shown}`}: ${message}${hint(subject, message, written)}`;
 }
 
 /** What helps somebody whose text became a number. */
-function hint(message: string, written: Found["written"]): string {
+function hint(subject: string, message: string, written: Found["written"]): string {
   if (!message.startsWith("expected text") || !["number", "boolean"].includes(typeof written?.value)) return "";
+  if (!written?.replaced && isSensitive(subject)) return ", quote it";
   return `, quote it: "${written?.replaced?.spelling ?? String(written?.value)}"`;
 }
 
 const longestShown = 80;
 const sensitive = /pass(?:word|wd|phrase)?|secret|token|credential|(?:api|access|private)_?key/i;
+/** A URL with a user's password in it, or a list of `password=…`, misspelled or not. */
+const holdsSecret = /:\/\/[^/?#]*:.*@|(?:pass\w*|pwd|secret|token)\s*=/is;
+
+const isSensitive = (subject: string): boolean => sensitive.test(subject.slice(subject.lastIndexOf(".") + 1));
 
 /** A scalar as a message shows it; undefined where nothing is worth showing or nothing may be shown. */
 function shownValue(subject: string, { value, replaced }: NonNullable<Found["written"]>): string | undefined {
   if (replaced)
     return replaced.values.length === 1 && isAlone(replaced.spelling) ? replaced.spelling : quoted(replaced.spelling);
-  if (sensitive.test(subject.slice(subject.lastIndexOf(".") + 1))) return undefined;
-  if (typeof value === "string") return quoted(value);
+  if (isSensitive(subject)) return undefined;
+  if (typeof value === "string") return holdsSecret.test(value) ? undefined : quoted(value);
   return typeof value === "number" || typeof value === "boolean" ? String(value) : undefined;
 }
 

@@ -14,7 +14,18 @@ export async function checkDirectory(directory: string): Promise<void> {
     await access(existing, existing === directory ? R_OK | W_OK | X_OK : W_OK | X_OK);
   } catch (cause) {
     const found = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`Cannot receive WAL into ${directory}: ${found}; make it writable for the agent's user`, { cause });
+    throw new Error(`Cannot receive WAL into ${directory}: ${found}; ${remedyOf(cause)}`, { cause });
+  }
+}
+
+function remedyOf(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case "ENOTDIR":
+      return "name a folder";
+    case "EROFS":
+      return "the file system is mounted read-only, or the unit needs ReadWritePaths= for it";
+    default:
+      return "make it writable for the agent's user";
   }
 }
 
@@ -25,6 +36,6 @@ async function nearestFolder(path: string): Promise<string> {
     throw error;
   });
   if (about === undefined) return nearestFolder(dirname(path));
-  if (!about.isDirectory()) throw new Error(`${path} is no folder`);
+  if (!about.isDirectory()) throw Object.assign(new Error(`${path} is no folder`), { code: "ENOTDIR" });
   return path;
 }

@@ -56,7 +56,7 @@ export class ReceiverMetrics {
 
   #showStanding({ now, startedAt, telemetry, standing, server }: Knowledge): void {
     this.#set("pgrwl_uptime_seconds", Math.max(0, now - startedAt));
-    for (const state of states) this.#set("pgrwl_receiver_state", telemetry.state === state ? 1 : 0, { state });
+    for (const state of states) this.#set("pgrwl_receiver_state", standing.state === state ? 1 : 0, { state });
     this.#set("pgrwl_connected", isStreaming(telemetry) ? 1 : 0);
     if (isStreaming(telemetry)) this.#set("pgrwl_stream_start_timestamp_seconds", known(telemetry, "streamingSince"));
     const { nextAttemptAt } = standing;

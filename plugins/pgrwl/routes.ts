@@ -42,6 +42,8 @@ export function createRoutes({ settings, receiver, now, listing }: RoutesOptions
     }
   };
   app.all("/healthz", (c) => c.body(null, 200));
+  // What the status page of the agent links to.
+  app.get("/", (c) => c.redirect("status"));
   get(["/status", "/api/v1/status"], () => json(statusOf(settings, receiver, now())));
   get(["/config", "/api/v1/brief-config"], () => json({ retention_enable: settings.archive?.retention !== undefined }));
   get(["/api/v1/redacted-config"], () => json(redactedConfig(settings)));

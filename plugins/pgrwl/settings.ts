@@ -60,7 +60,7 @@ export const ownKeys = z.strictObject({
   back_off: z
     .strictObject({
       first: positive("1s").describe("The wait after the first failure; doubled each time, with jitter."),
-      longest: positive("30s").describe("The longest wait."),
+      longest: positive("5s").describe("The longest wait; commits that wait for this receiver wait for it."),
     })
     .refine(({ first, longest }) => first <= longest, "expected first to be at most longest")
     .prefault({})

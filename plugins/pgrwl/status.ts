@@ -22,7 +22,7 @@ export function receiverStatus({ slot, telemetry, standing, server, freeBytes, a
   const lag = lagBytes(telemetry);
   return {
     facts: {
-      State: state.replaceAll("_", " "),
+      Receiver: state.replaceAll("_", " "),
       Server: server && `PostgreSQL ${server.serverVersion}`,
       Slot: slot,
       Flushed: flushed(telemetry),

@@ -63,7 +63,7 @@ async function start(contender: Contender, plugins = ""): Promise<Running> {
       files: hungPlugin,
     }),
   );
-  await waitFor("holdfast to stream", () => isStreaming(server, { applicationName: slot }));
+  await waitFor("holdfast to stream", () => isStreaming(server, { applicationName: slot }), 300_000);
   const owned = cleanup.move();
   return { pid, url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -8,6 +8,7 @@ debian_servers=(
   "prometheus:/usr/bin/prometheus"
   "openssl:/usr/bin/openssl"
   "openssh-server:/usr/sbin/sshd"
+  "faketime:/usr/lib/*/faketime/libfaketime.so.1"
 )
 
 # install_servers [PACKAGE...]: installs those of the packages (default: all) that are missing. Prints why it cannot,

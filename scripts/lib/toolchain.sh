@@ -24,22 +24,25 @@ require_node() {
 }
 
 # npm writes node_modules/.package-lock.json last, so an interrupted installation counts as missing.
-install_packages() {
+# In a subshell, for its trap: Ctrl-C leaves no log behind.
+install_packages() (
   local installed=$repository/node_modules/.package-lock.json
   if [[ -e $installed && ! $repository/package-lock.json -nt $installed ]]; then return; fi
   say "Installing the npm packages"
   local log
   log=$(mktemp)
+  # shellcheck disable=SC2064
+  trap "rm -f -- '$log'" EXIT
+  # npm ends by itself at Ctrl-C, with errors that are no news then.
+  trap 'exit 130' INT
   # NODE_ENV=production or an `omit=` in an .npmrc would leave out the toolchain.
   if ! (cd -- "$repository" && npm ci --include=dev --include=optional --no-audit --no-fund --loglevel=error) >"$log" 2>&1; then
     cat -- "$log" >&2
-    rm -f -- "$log"
     die "Cannot install the npm packages: npm ci failed"
   fi
-  rm -f -- "$log"
   # A lock file that was written while npm ran must not cause a second installation.
   touch -- "$installed"
-}
+)
 
 # node_modules/.bin/bun is a placeholder where npm skipped Bun's install script (`ignore-scripts`, or a newer npm
 # that wants each script approved); the package of the platform holds the same executable. The baseline packages

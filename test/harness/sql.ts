@@ -6,15 +6,16 @@ export interface SqlTarget {
   /** A folder of unix sockets, or an address. */
   readonly host: string;
   readonly port: number;
-  readonly user?: string;
+  /** Default: the superuser. Not `user`: a server of the tests has that too, and it is the one of the system. */
+  readonly role?: string;
   readonly database?: string;
   readonly applicationName?: string;
 }
 
 /** A connection that may break at any time without ending the process. */
 export async function connect(target: SqlTarget): Promise<Client> {
-  const { host, port, user = "postgres", database = "postgres", applicationName = "test" } = target;
-  const config: ClientConfig = { host, port, user, database, password: "", ssl: false, options: "" };
+  const { host, port, role = "postgres", database = "postgres", applicationName = "test" } = target;
+  const config: ClientConfig = { host, port, user: role, database, password: "", ssl: false, options: "" };
   const client = new Client({ ...config, application_name: applicationName, connectionTimeoutMillis: 10_000 });
   client.on("error", () => {});
   await client.connect();

@@ -37,6 +37,11 @@ export async function currentLsn(server: PostgresServer): Promise<string> {
   return (await server.psql("SELECT pg_current_wal_flush_lsn()")).trim();
 }
 
+/** @returns The position up to which the server has produced WAL, written or not. */
+export async function insertLsn(server: PostgresServer): Promise<string> {
+  return (await server.psql("SELECT pg_current_wal_insert_lsn()")).trim();
+}
+
 /** Whether the receivers have told the server that they have flushed everything up to `lsn`. */
 export async function haveFlushed(server: PostgresServer, lsn: string, receivers: readonly Known[]): Promise<boolean> {
   const names = receivers.map(({ applicationName }) => `'${applicationName}'`).join(", ");

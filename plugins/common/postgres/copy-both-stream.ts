@@ -132,6 +132,14 @@ export class CopyBoth implements CopyBothStream {
     this.#reads++;
     this.#isWhole = isWhole;
     if (this.#isOver || this.#early || this.#isDrainAwaited || !isWhole) return;
+    switch (this.#wire.isReadable()) {
+      case true:
+        // The next read comes by itself.
+        return;
+      case false:
+        this.#call(() => this.#handlers.drained());
+        return;
+    }
     this.#isDrainAwaited = true;
     this.#awaitDrain(this.#reads);
   }

@@ -7,6 +7,7 @@ import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { Connection } from "pg";
+import { isReadable } from "../system/libc.ts";
 import { AuthenticationOrder } from "./authentication-order.ts";
 import { code, MessageReader, readNotice, readParameterStatus } from "./backend-messages.ts";
 import type { ServerNotice } from "./replication-error.ts";
@@ -261,6 +262,13 @@ export class Wire extends PgConnection {
   /** Says goodbye; what was written before goes out first. */
   terminate(): void {
     this.stream.end(terminateMessage);
+  }
+
+  /** Whether the kernel has more for us; undefined where it cannot be asked. */
+  isReadable(): boolean | undefined {
+    // Bun keeps the descriptor where Node.js does.
+    const { _handle: handle } = this.#socket as Socket & { _handle?: { fd?: number } | null };
+    return handle?.fd !== undefined && handle.fd >= 0 ? isReadable(handle.fd) : undefined;
   }
 
   get isEnded(): boolean {

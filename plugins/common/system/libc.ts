@@ -16,6 +16,7 @@ function open<Functions extends Record<string, FFIFunction>>(functions: Function
 
 const LOCK_EX_NB = 2 | 4;
 const PR_SET_NAME = 15;
+const SYNC_FILE_RANGE_WRITE = 2;
 /** Error numbers of Linux. */
 const ENOSPC = 28;
 const EFBIG = 27;
@@ -27,6 +28,12 @@ const lockCalls = () => open({ flock: { args: ["int", "int"], returns: "int" } }
 const allocateCalls = () => open({ posix_fallocate: { args: ["int", "i64", "i64"], returns: "int" } });
 const nameCalls = () => open({ prctl: { args: ["int", "cstring", "u64", "u64", "u64"], returns: "int" } });
 
+const writeBackCalls = () => open({ sync_file_range: { args: ["int", "i64", "i64", "u32"], returns: "int" } });
+
+const pollCalls = () => open({ poll: { args: ["ptr", "u64", "int"], returns: "int" } });
+
+let polls: ReturnType<typeof pollCalls>;
+let writeBacks: ReturnType<typeof writeBackCalls>;
 let locks: ReturnType<typeof lockCalls>;
 let allocations: ReturnType<typeof allocateCalls>;
 
@@ -57,6 +64,31 @@ export function allocate(
     [EIO]: "EIO",
   };
   return codes[result] ?? "unsupported";
+}
+
+/** Room for one `struct pollfd`: a descriptor, and two short numbers for what is asked and answered. */
+const pollRequest = new Int32Array(2);
+const POLLIN = 1;
+
+/** Whether a socket has something to read now; undefined where that cannot be asked. */
+export function isReadable(fd: number): boolean | undefined {
+  if (process.platform !== "linux") return undefined;
+  polls ??= pollCalls();
+  if (polls === undefined) return undefined;
+  pollRequest[0] = fd;
+  pollRequest[1] = POLLIN;
+  const count = polls.poll(pollRequest, 1, 0);
+  return count < 0 ? undefined : count > 0;
+}
+
+/**
+ * Lets the disk begin to write a part of a file, so that a sync later on has less to wait for. Promises nothing; where
+ * there is no such call, does nothing.
+ */
+export function beginWriting(fd: number, offset: number, sizeBytes: number): void {
+  if (process.platform !== "linux") return;
+  writeBacks ??= writeBackCalls();
+  writeBacks?.sync_file_range(fd, offset, sizeBytes, SYNC_FILE_RANGE_WRITE);
 }
 
 /** Names the calling thread, as `top -H` and /proc/self/task/TID/comm show it; at most 15 characters. Linux only. */

@@ -1,5 +1,5 @@
 /** One receiver a folder: two would write into the same files. */
-import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { nameThread, tryLock } from "../../common/system/libc.ts";
 
 /** Locks a folder without leaving a file in it. The lock ends with {@link release}, or with this process. */
@@ -15,24 +15,39 @@ export class DirectoryLock {
     const { dev, ino } = statSync(directory, { bigint: true });
     const name = threadName(dev, ino);
     const fd = openSync(directory, "r");
+    // Before the lock is there: who finds it taken, and no thread of this name, takes it for left behind.
+    nameThread(name);
     if (!tryLock(fd)) {
       const holder = holderOf(ino);
+      const others = threadNames().filter((one) => one === name).length - 1;
       // A worker that was ended by force leaves its descriptors behind: such a lock is ours, without a thread that uses it.
-      if (holder !== process.pid || threadNames().includes(name)) {
+      if (holder !== process.pid || others > 0) {
+        nameThread(idleName);
         closeSync(fd);
         const who = holder === undefined ? "another receiver" : `process ${holder}`;
         throw new Error(`Cannot receive into ${directory}: ${who} already does`);
       }
     }
-    nameThread(name);
     return new DirectoryLock(fd);
   }
 
+  /** Whether the folder of this name is still the one that is locked: something may be mounted there since, or no more. */
+  holds(directory: string): boolean {
+    const [here, locked] = [
+      statSync(directory, { bigint: true, throwIfNoEntry: false }),
+      fstatSync(this.#fd, { bigint: true }),
+    ];
+    return here?.dev === locked.dev && here.ino === locked.ino;
+  }
+
   release(): void {
-    nameThread("pgrwl");
+    nameThread(idleName);
     closeSync(this.#fd);
   }
 }
+
+/** Of a thread without a folder. */
+const idleName = "pgrwl";
 
 /** Of at most 15 characters, the same for the same folder. */
 function threadName(dev: bigint, ino: bigint): string {

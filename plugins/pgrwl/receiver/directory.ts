@@ -23,10 +23,17 @@ export interface Holdings {
   readonly segments: Iterable<HeldSegment>;
   /** Files with a segment's name that are none, as far as they were looked at. */
   readonly ignored: readonly { readonly file: string; readonly reason: string }[];
+  /** The history of the highest timeline that has one. */
+  readonly newestHistory: { readonly file: string; readonly timeline: number } | undefined;
 }
+
+/** Below the receive folder. */
+export const archiveFolder = "wal-archive";
 
 /** What archivers put behind a segment's name; a compressed `.partial` is one of pg_receivewal. */
 const fileName = /^([0-9A-F]{24})((?:\.(?:gz|zst|lz4))?(?:\.aes)?)(\.partial)?$/;
+
+const historyName = /^([0-9A-F]{8})\.history(?:\.(?:gz|zst|lz4))?(?:\.aes)?$/;
 
 interface Named extends WalSegment {
   readonly folder: string;
@@ -41,20 +48,34 @@ interface Named extends WalSegment {
  * @throws {Error} The folder cannot be read.
  */
 export function readHoldings(directory: string, segmentSizeBytes: number): Holdings {
-  const named = [directory, join(directory, "wal-archive")].flatMap((folder) => listSegments(folder, segmentSizeBytes));
+  const folders = [directory, join(directory, archiveFolder)].map((folder) => ({ folder, names: listNames(folder) }));
+  const named = folders.flatMap(({ folder, names }) => segmentsAmong(names, folder, segmentSizeBytes));
   named.sort((a, b) => b.number - a.number || b.timeline - a.timeline || Number(b.isComplete) - Number(a.isComplete));
   const ignored: { file: string; reason: string }[] = [];
-  return { segments: examine(named, segmentSizeBytes, ignored), ignored };
+  const newestHistory = newestAmong(folders.flatMap(({ names }) => names));
+  return { segments: examine(named, segmentSizeBytes, ignored), ignored, newestHistory };
 }
 
-function listSegments(folder: string, segmentSizeBytes: number): Named[] {
-  let names: string[];
+function listNames(folder: string): string[] {
   try {
-    names = readdirSync(folder);
+    return readdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
     throw error;
   }
+}
+
+function newestAmong(names: readonly string[]): Holdings["newestHistory"] {
+  let newest: Holdings["newestHistory"];
+  for (const file of names) {
+    const [, digits] = historyName.exec(file) ?? [];
+    const timeline = Number.parseInt(digits ?? "", 16);
+    if (timeline > (newest?.timeline ?? 0)) newest = { file, timeline };
+  }
+  return newest;
+}
+
+function segmentsAmong(names: readonly string[], folder: string, segmentSizeBytes: number): Named[] {
   return names.flatMap((file) => {
     const [, name = "", ending = "", partial] = fileName.exec(file) ?? [];
     const segment = parseSegmentName(name, segmentSizeBytes);

@@ -16,7 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { allocate } from "../../common/system/libc.ts";
+import { allocate, beginWriting } from "../../common/system/libc.ts";
 
 /** The disk refused. `isFull`: there will be room again, or somebody has to make some. */
 export class DiskError extends Error {
@@ -47,9 +47,12 @@ export interface DiskCalls {
   /** Data and whatever of the metadata is needed to read it. */
   syncData(fd: number): void;
   sync(fd: number): void;
+  /** A hint: the disk may begin to write these bytes. */
+  beginWriting(fd: number, offset: number, sizeBytes: number): void;
   truncate(fd: number, sizeBytes: number): void;
   chmod(fd: number, mode: number): void;
-  size(fd: number): { readonly isFile: boolean; readonly sizeBytes: number };
+  /** `isNamed`: some folder has a name for it; without one, it is gone when it is closed. */
+  size(fd: number): { readonly isFile: boolean; readonly sizeBytes: number; readonly isNamed: boolean };
   /** Reserves space. @returns The code of the error, `"unsupported"` where space cannot be reserved. */
   allocate(fd: number, sizeBytes: number): string | undefined;
   rename(from: string, to: string): void;
@@ -67,11 +70,12 @@ export const realDisk: DiskCalls = {
   write: writeSync,
   syncData: fdatasyncSync,
   sync: fsyncSync,
+  beginWriting,
   truncate: ftruncateSync,
   chmod: fchmodSync,
   size: (fd) => {
     const about = fstatSync(fd);
-    return { isFile: about.isFile(), sizeBytes: about.size };
+    return { isFile: about.isFile(), sizeBytes: about.size, isNamed: about.nlink > 0 };
   },
   allocate,
   rename: renameSync,
@@ -136,7 +140,7 @@ export class Disk {
     } catch {}
   }
 
-  about(fd: number, path: string): { readonly isFile: boolean; readonly sizeBytes: number } {
+  about(fd: number, path: string): ReturnType<DiskCalls["size"]> {
     return this.#try("look at", path, () => this.#calls.size(fd));
   }
 
@@ -189,11 +193,19 @@ export class Disk {
   sync(fd: number, path: string): void {
     this.#try("sync", path, () => this.#calls.sync(fd));
   }
+  /** A hint, so that the next sync has less to wait for. */
+  beginWriting(fd: number, offset: number, sizeBytes: number): void {
+    this.#calls.beginWriting(fd, offset, sizeBytes);
+  }
   /** Makes the names in a folder durable. */
   syncFolder(path: string): void {
     const fd = this.#try("open", path, () => this.#calls.open(path, O_RDONLY | O_DIRECTORY));
     try {
       this.sync(fd, path);
+    } catch (error) {
+      // Some network and user-space file systems cannot: their names are durable by other means, as PostgreSQL holds too.
+      const { code } = (error as DiskError).cause as NodeJS.ErrnoException;
+      if (code !== "EINVAL" && code !== "EBADF" && code !== "ENOTSUP") throw error;
     } finally {
       this.close(fd);
     }

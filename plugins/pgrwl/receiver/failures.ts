@@ -17,6 +17,11 @@ const segmentName = /(?<![0-9A-F])[0-9A-F]{24}(?![0-9A-F])/;
 const removed = /requested WAL segment \S+ has already been removed/;
 /** SQLSTATE `object_not_in_prerequisite_state`: what the server answers for a slot that it has given up. */
 const wrongState = "55000";
+/**
+ * To this command it has no other meaning, in whatever language it comes: that a slot is a logical one is said when it is
+ * read. Source: PostgreSQL, `StartReplication()` and `ReplicationSlotAcquire()`, 15 to 18.
+ */
+const atStart = /^Cannot run START_REPLICATION on /;
 
 export function failureOf(error: unknown): Failure {
   return { reason: reasonOf(error), error };
@@ -35,7 +40,7 @@ export function gapOf(error: unknown): GapError | undefined {
   if (!(error instanceof ReplicationError)) return undefined;
   if (removed.test(error.message) || (error.sqlState === undefinedFile && segmentName.test(error.message)))
     return new GapError("wal_removed", error.message);
-  if (error.sqlState === wrongState && /invalidated|can no longer/.test(error.message))
+  if (error.sqlState === wrongState && (atStart.test(error.message) || /invalidated|can no longer/.test(error.message)))
     return new GapError("slot_lost", error.message);
   return undefined;
 }

@@ -22,7 +22,7 @@ export const remedies: Readonly<Record<GapReason, string>> = {
   wal_removed:
     "take a new base backup and set on_gap: continue, which goes on behind the gap; backups from before it cannot be recovered past it",
   slot_lost:
-    "take a new base backup and set on_gap: continue, which makes the slot anew; or drop the slot if the server still has the WAL",
+    "drop the slot and make it anew, or set create_slot: true; then reception goes on if the server still has the WAL",
   timeline: "connect to the server that was promoted last, or set on_gap: continue to follow this one",
   server_behind:
     "connect to the right server, or set on_gap: continue to move the files beyond its position into set-aside/",

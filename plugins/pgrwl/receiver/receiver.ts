@@ -31,12 +31,14 @@ export interface Memory {
   lastArchived?: LastArchived | undefined;
   /** The gap behind which the next stream begins, at the slot's position, then at the server's. */
   beyondGap?: "slot" | "server" | undefined;
-  /** The server has given the slot up; it is of no more use. */
-  slotIsLost?: boolean;
+  /** The server has given this slot up; it is of no more use. */
+  lostSlot?: { readonly restartLsn: bigint | undefined } | undefined;
   /** Where the last session began: the same again is nothing new. */
   begun?: string | undefined;
   /** The end of what could not be taken, because of the disk or of a gap: until that is written, nothing has changed. */
   stuckAt?: bigint | undefined;
+  /** Files in the receive folder that are not used, which was said already. */
+  readonly ignored: Set<string>;
   /** The fork that was told of already. */
   fork?: string | undefined;
 }
@@ -60,7 +62,7 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    this.#memory = { lastArchived: options.lastArchived };
+    this.#memory = { ignored: new Set(), lastArchived: options.lastArchived };
     this.#backOff = new BackOff(options.settings.firstBackOffMs, options.settings.longestBackOffMs);
   }
 
@@ -141,6 +143,7 @@ export class Receiver {
         lag: this.#lag,
         memory: this.#memory,
         signal: this.#stop.signal,
+        checkFolder: () => this.#checkFolder(),
         onStreaming: () => this.#onStreaming(),
         log: (level, message, fields) => this.#log(level, message, fields),
       });
@@ -162,9 +165,26 @@ export class Receiver {
 
   #takeFolder(): void {
     const { settings, disk } = this.#options;
-    if (this.#lock) return;
+    if (this.#lock?.holds(settings.directory)) return;
+    if (this.#lock) {
+      // Something was mounted there, or is no more.
+      this.#log("warn", "The receive folder is another one than before", { directory: settings.directory });
+      this.#lock.release();
+      this.#lock = undefined;
+      // What was completed is in the other one: the chain goes on from what this one holds.
+      this.#memory.last = undefined;
+      this.#memory.begun = undefined;
+      this.#memory.ignored.clear();
+    }
     disk.makeFolder(settings.directory, 0o750);
     this.#lock = DirectoryLock.take(settings.directory);
+  }
+
+  /** @throws {DiskError} */
+  #checkFolder(): void {
+    const { directory } = this.#options.settings;
+    if (!this.#lock?.holds(directory))
+      throw new DiskError("go on in", directory, new Error("it is another folder than before, or gone"));
   }
 
   #onStreaming(): void {
@@ -181,8 +201,11 @@ export class Receiver {
     const problem = error instanceof GapError ? `${error.message}; ${remedies[error.reason]}` : messageOf(error);
     const state = waitMs === undefined ? "stopped" : isFull ? "disk_full" : reason === "gap" ? "refused" : "waiting";
     const nextAttemptAt = waitMs === undefined ? undefined : Date.now() + waitMs;
-    const isNew = this.#told !== problem;
-    this.#told = problem;
+    // A gap's server goes on meanwhile, and its position with it; a full disk may fail at another call: neither is news.
+    const gap = error instanceof GapError ? `${error.reason} ${error.file ?? ""}` : undefined;
+    const told = gap ?? (isFull ? "disk_full" : problem);
+    const isNew = this.#told !== told;
+    this.#told = told;
     if (error instanceof GapError) {
       const index = gapReasons.indexOf(error.reason);
       if (telemetry.list("gapOpen")[index] === 0) telemetry.addToList("gaps", index);
@@ -216,9 +239,14 @@ export class Receiver {
 
   #wait(milliseconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    const { signal } = this.#stop;
     const timer = setTimeout(resolve, milliseconds);
-    this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
-    return promise.finally(() => clearTimeout(timer));
+    const end = () => resolve();
+    signal.addEventListener("abort", end);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+    });
   }
 }
 

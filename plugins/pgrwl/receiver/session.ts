@@ -1,19 +1,22 @@
 /** What is done on one connection: who the server is, where to begin, and timeline after timeline from there. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { formatLsn, parseLsn } from "../../common/postgres/lsn.ts";
 import type { ReplicationConnection, ReplicationRow } from "../../common/postgres/replication.ts";
 import { ReplicationError } from "../../common/postgres/replication-error.ts";
-import { historyFileName } from "../../common/postgres/timeline-history.ts";
 import { parseSegmentName, segmentAt, segmentStart } from "../../common/postgres/wal-segments.ts";
+import { fileBeyond } from "./beyond-fork.ts";
 import { readHoldings } from "./directory.ts";
 import type { Disk } from "./disk.ts";
 import { gapOf } from "./failures.ts";
 import { GapError } from "./gaps.ts";
+import { keepHistory } from "./history-files.ts";
+import { filesInTheWay } from "./in-the-way.ts";
 import type { LagClock } from "./lag-clock.ts";
 import type { FromThread, ReceiverSettings } from "./protocol.ts";
 import type { Memory } from "./receiver.ts";
 import { Server } from "./server.ts";
+import { keepsNothing, openSlot } from "./slot.ts";
 import { chooseStart, type ServerState, type StartPosition, withoutFiles } from "./start-position.ts";
 import { WalStream } from "./stream.ts";
 import { gapReasons, type Telemetry } from "./telemetry.ts";
@@ -28,6 +31,8 @@ export interface SessionOptions {
   readonly memory: Memory;
   readonly signal: AbortSignal;
   readonly tell: (message: FromThread) => void;
+  /** Throws when the receive folder is another one than before. */
+  readonly checkFolder: () => void;
   /** WAL comes. */
   readonly onStreaming: () => void;
   readonly log: (
@@ -36,11 +41,6 @@ export interface SessionOptions {
     fields: Readonly<Record<string, string | number | boolean | undefined>>,
   ) => void;
 }
-
-/** How far behind the server new segments are only reserved: filled with zeros they would be written twice. */
-const catchingUpSegments = 2n;
-/** Real zeros for larger segments would hold up commits for longer than they ever save. */
-const mostZeroBytes = 64 * 2 ** 20;
 
 /** A timeline that begins where the stream ended. */
 interface NextTimeline {
@@ -75,11 +75,11 @@ export class Session {
    * @throws {ReplicationError} @throws {DiskError} @throws {GapError} Refused, as `onGap` says.
    */
   async run(): Promise<"finished" | "again"> {
-    const { settings, telemetry, disk, tell } = this.#options;
+    const { settings, telemetry, memory, disk, tell } = this.#options;
     const serverVersion = await this.#server.version();
     const segmentSizeBytes = await this.#server.segmentSize();
     const mode = await this.#server.fileMode();
-    const state = await this.#ask();
+    let state = await this.#ask();
     const { systemIdentifier, timeline } = state;
     telemetry.set("segmentSizeBytes", segmentSizeBytes);
     tell({ kind: "server", facts: { systemIdentifier, serverVersion, timeline, segmentSizeBytes } });
@@ -88,20 +88,28 @@ export class Session {
       segmentSizeBytes,
       mode,
       systemIdentifier,
+      mustRepeat: !state.isStandby,
       disk,
-      fillsWithZeros: () =>
-        segmentSizeBytes <= mostZeroBytes &&
-        telemetry.lsn("server") - files.written < catchingUpSegments * BigInt(segmentSizeBytes),
+      serverLsn: () => telemetry.lsn("server"),
       onSegment: (name) => this.#onSegment(name, segmentSizeBytes),
       onSetAside: (file, reason) => this.#onSetAside(file, reason),
     });
     try {
+      const examine = () => void this.#chooseStart(state, segmentSizeBytes);
+      state = { ...state, slotLsn: await openSlot(this.#server, this.#options, examine) };
       await this.#receive(files, state, segmentSizeBytes, mode);
       return "finished";
     } catch (error) {
       const gap = gapOf(error);
       if (gap === undefined) throw error;
-      if (settings.onGap === "refuse") throw gap;
+      // A standby may follow its primary to another timeline yet: what came on that one must not be moved because of it.
+      const mayMend = gap.reason === "timeline" && state.isStandby;
+      // The server may still have the WAL that a lost slot does not keep; each minute without a slot, it has less of it.
+      if (settings.createSlot && keepsNothing(gap, state, segmentSizeBytes))
+        memory.lostSlot = { restartLsn: state.slotLsn };
+      const isMended = gap.reason === "slot_lost" && memory.lostSlot !== undefined;
+      const isRefused = settings.onGap === "refuse" || mayMend || gap.reason === "slot_lost";
+      if (isRefused && !isMended) throw gap;
       this.#goBeyond(gap, files, state, segmentSizeBytes);
       return "again";
     } finally {
@@ -109,31 +117,13 @@ export class Session {
     }
   }
 
-  /** Who the server is and where it stands; makes the slot if it is missing. */
+  /** Who the server is and where it stands, as yet without the slot. */
   async #ask(): Promise<ServerState> {
-    const { settings, telemetry, memory, log } = this.#options;
-    if (memory.slotIsLost) {
-      await this.#server.dropSlot(settings.slot);
-      memory.slotIsLost = false;
-    }
-    let slot = await this.#server.slot(settings.slot);
-    if (slot === undefined) {
-      if (!settings.createSlot)
-        throw new Error(
-          `Cannot receive WAL: the server has no replication slot "${settings.slot}", and create_slot is off; ` +
-            `create it with SELECT pg_create_physical_replication_slot('${settings.slot}', true)`,
-        );
-      await this.#server.createSlot(settings.slot);
-      telemetry.add("slotsCreated");
-      log("warn", "The replication slot was missing and has been created", { slot: settings.slot });
-      slot = await this.#server.slot(settings.slot);
-    }
     const system = await this.#server.identify();
     const isStandby = await this.#server.isStandby();
     const history = await this.#server.history(system.timeline);
-    telemetry.setLsn("server", system.lsn);
-    if (slot?.restartLsn !== undefined) telemetry.setLsn("slotRestart", slot.restartLsn);
-    return { ...system, isStandby, history, slotLsn: slot?.restartLsn };
+    this.#options.telemetry.setLsn("server", system.lsn);
+    return { ...system, isStandby, history, slotLsn: undefined };
   }
 
   async #receive(files: WalFiles, state: ServerState, segmentSizeBytes: number, mode: number): Promise<void> {
@@ -172,7 +162,14 @@ export class Session {
       const slotLsn = memory.beyondGap === "slot" ? state.slotLsn : undefined;
       return { start: withoutFiles({ ...state, slotLsn }, segmentSizeBytes), since: now };
     }
-    const { segments, ignored } = readHoldings(settings.directory, segmentSizeBytes);
+    const { segments, ignored, newestHistory } = readHoldings(settings.directory, segmentSizeBytes);
+    // Even without WAL of it: a restore would follow this history, away from what the server writes now.
+    if (newestHistory && newestHistory.timeline > state.timeline)
+      throw new GapError(
+        "timeline",
+        `Cannot go on: ${newestHistory.file} is the history of a timeline that the server, on timeline ${state.timeline}, does not know`,
+        { file: newestHistory.file },
+      );
     let newestAt = 0;
     const looked = function* () {
       for (const segment of segments) {
@@ -181,7 +178,10 @@ export class Session {
       }
     };
     const start = chooseStart(looked(), memory.last, state, segmentSizeBytes);
-    for (const { file, reason } of ignored) log("warn", "A file in the receive folder is not used", { file, reason });
+    for (const { file, reason } of ignored) {
+      if (!memory.ignored.has(file)) log("warn", "A file in the receive folder is not used", { file, reason });
+      memory.ignored.add(file);
+    }
     if (start.forkBehind) this.#onFork(start);
     // What an earlier process wrote may be in this machine's memory only.
     if (start.file !== undefined && newestAt > 0) {
@@ -212,8 +212,12 @@ export class Session {
     { timeline, lsn }: NextTimeline,
     mode: number,
   ): Promise<readonly ReplicationRow[] | undefined> {
-    const { connection, settings, telemetry, lag, signal, memory, onStreaming } = this.#options;
-    await this.#keepHistory(timeline, mode);
+    const { connection, settings, telemetry, disk, lag, signal, memory, tell, onStreaming } = this.#options;
+    const history = await keepHistory(timeline, this.#server, { directory: settings.directory, disk, mode });
+    if (history !== undefined) {
+      telemetry.add("historyFiles");
+      tell({ kind: "history", name: history });
+    }
     files.begin(timeline, lsn);
     telemetry.set("timeline", timeline);
     const stream = new WalStream({
@@ -223,6 +227,7 @@ export class Session {
       lag,
       place: connection.place,
       abort: () => connection.destroy(),
+      checkFolder: this.#options.checkFolder,
       serverLsn: state.lsn,
       stuckAt: memory.stuckAt ?? 0n,
       onStreaming: () => {
@@ -266,7 +271,7 @@ export class Session {
     written: bigint,
     segmentSizeBytes: number,
   ): NextTimeline {
-    const { connection, log } = this.#options;
+    const { connection, settings, log } = this.#options;
     const refuse = (found: string) =>
       new ReplicationError("protocol", `Cannot follow PostgreSQL at ${connection.place}: ${found}`);
     const [row] = rows;
@@ -285,29 +290,9 @@ export class Session {
       next_timeline: next,
       position: formatLsn(fork),
     });
+    const file = fileBeyond(settings.directory, { timeline, lsn: fork }, segmentSizeBytes);
+    if (file !== undefined) this.#onFork({ forkBehind: { timeline, endLsn: fork }, timeline: next, file });
     return { timeline: next, lsn: segmentStart(segmentAt(fork, segmentSizeBytes), segmentSizeBytes) };
-  }
-
-  /** The history of a timeline is archived before any WAL of it. */
-  async #keepHistory(timeline: number, mode: number): Promise<void> {
-    if (timeline === 1) return;
-    const { settings, disk, telemetry, tell } = this.#options;
-    const name = historyFileName(timeline);
-    const path = join(settings.directory, name);
-    const content = await this.#server.historyFile(timeline);
-    if (existsSync(path)) {
-      if (readFileSync(path).equals(content)) return;
-      throw new GapError(
-        "timeline",
-        `Cannot go on: ${path} is the history of another timeline ${timeline} than the server's`,
-        {
-          file: name,
-        },
-      );
-    }
-    disk.writeWhole(path, content, mode);
-    telemetry.add("historyFiles");
-    tell({ kind: "history", name });
   }
 
   #onSegment(name: string, segmentSizeBytes: number): void {
@@ -324,7 +309,7 @@ export class Session {
   }
 
   /** An asynchronous standby was promoted: what the old primary wrote beyond is archived, and on no server any more. */
-  #onFork({ forkBehind, timeline, file }: StartPosition): void {
+  #onFork({ forkBehind, timeline, file }: Pick<StartPosition, "forkBehind" | "timeline" | "file">): void {
     if (!forkBehind) return;
     const { memory, telemetry, log } = this.#options;
     const key = `${forkBehind.timeline}:${forkBehind.endLsn}`;
@@ -349,38 +334,19 @@ export class Session {
     const index = gapReasons.indexOf(gap.reason);
     telemetry.addToList("gaps", index);
     tell({ kind: "gap", reason: gap.reason, refused: false, message: gap.message });
-    log("error", "There is a gap in the WAL; reception goes on behind it, as on_gap says", {
-      reason: gap.reason,
-      error: gap.message,
-    });
+    const { reason, message: error } = gap;
+    if (reason === "slot_lost") log("warn", "The server has given the replication slot up; it is made anew", { error });
+    else log("error", "There is a gap in the WAL; reception goes on behind it, as on_gap says", { reason, error });
     files.close();
-    const moves = (file: string): boolean => {
-      const [, name = "", timelineOfHistory] = /^(?:([0-9A-F]{24})(?:\..*)?|([0-9A-F]{8})\.history)$/.exec(file) ?? [];
-      const segment = parseSegmentName(name, segmentSizeBytes);
-      const timeline = segment?.timeline ?? Number.parseInt(timelineOfHistory ?? "", 16);
-      if (Number.isNaN(timeline)) return false;
-      switch (gap.reason) {
-        case "system_identifier":
-          return true;
-        case "timeline":
-          return timeline !== state.timeline && !state.history.some((one) => one.timeline === timeline);
-        case "server_behind":
-          return timeline === state.timeline && (segment?.number ?? -1) >= segmentAt(state.lsn, segmentSizeBytes);
-        default:
-          return false;
-      }
-    };
-    if (gap.reason === "wal_removed" || gap.reason === "slot_lost") {
-      const isSlotLost = gap.reason === "slot_lost";
-      const hasSlot = isSlotLost || state.slotLsn !== undefined;
+    if (reason === "slot_lost") return;
+    if (reason === "wal_removed") {
+      const hasSlot = memory.lostSlot !== undefined || state.slotLsn !== undefined;
       memory.beyondGap = memory.beyondGap === undefined && hasSlot ? "slot" : "server";
-      memory.slotIsLost = isSlotLost && settings.createSlot;
       return;
     }
     memory.last = undefined;
     memory.systemIdentifier = state.systemIdentifier;
-    const { directory } = settings;
-    const chosen = gap.file === undefined ? readdirSync(directory).filter(moves) : [gap.file];
-    for (const file of chosen) files.setAside(file, `gap: ${gap.reason}`);
+    for (const file of filesInTheWay(settings.directory, gap, state, segmentSizeBytes))
+      files.setAside(file, `gap: ${reason}`);
   }
 }

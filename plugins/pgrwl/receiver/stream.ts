@@ -8,8 +8,12 @@ import type { ReceiverSettings } from "./protocol.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { WalFiles } from "./wal-files.ts";
 
-/** How often a stream looks at the clock. */
-const beatMs = 1000;
+/** How often a stream looks at the clock: at least, and at most. */
+const longestBeatMs = 1000;
+const shortestBeatMs = 20;
+/** On a slow disk, flushing takes at most this share of the time while WAL pours in. */
+const longestFlushShare = 0.25;
+const longestPatienceMs = 250;
 /** A beat that comes so late was held up by this machine: what the server said meanwhile has not been read yet. */
 const heldUpMs = 5000;
 
@@ -22,6 +26,8 @@ export interface StreamOptions {
   readonly place: string;
   /** Ends the connection at once. */
   readonly abort: () => void;
+  /** Throws when the receive folder is another one than before. */
+  readonly checkFolder: () => void;
   /** Where the server's WAL ended when it was asked: up to there, silence is no stream yet. */
   readonly serverLsn: bigint;
   /** What has to be received and written before it counts: an earlier stream came so far and failed here, not at the server. */
@@ -38,23 +44,33 @@ export class WalStream implements StreamHandlers {
   readonly #options: StreamOptions;
   #copy: CopyBothStream | undefined;
   #beat: Timer | undefined;
+  readonly #beatMs: number;
   #finished = false;
   /** Why we ended the connection ourselves. */
   #failure: { readonly error: unknown } | undefined;
   #isFinishedByUs = false;
   #isStreaming = false;
+  /** The server has what was asked for. Before that, a position would set the slot back to WAL that may be gone. */
+  #isServed = false;
   #serverEnd = 0n;
   /** Flushes what a torrent, or a message that does not end, has left behind. */
   #late: Timer | undefined;
   #unflushedBytes = 0;
   /** Moments below are of the monotonic clock, in milliseconds: the other one may be set. */
   #unflushedSince = 0;
+  /** How long WAL that pours in may wait for its flush. */
+  #patienceMs = 0;
   #lastStatusAt = 0;
   #lastMessageAt = 0;
   #lastBeatAt = 0;
 
   constructor(options: StreamOptions) {
     this.#options = options;
+    const { flushIntervalMs, statusIntervalMs, receiveTimeoutMs } = options.settings;
+    this.#patienceMs = flushIntervalMs;
+    // A server that is asked at half of its time has the other half for its answer.
+    const wanted = Math.min(statusIntervalMs, receiveTimeoutMs > 0 ? receiveTimeoutMs / 4 : longestBeatMs);
+    this.#beatMs = Math.min(Math.max(wanted, shortestBeatMs), longestBeatMs);
   }
 
   /** The end position is flushed, or {@link finish} was called. */
@@ -70,7 +86,7 @@ export class WalStream implements StreamHandlers {
     this.#copy = copy;
     this.#lastMessageAt = this.#lastBeatAt = performance.now();
     this.#report(true);
-    this.#beat = setInterval(() => this.#onBeat(), beatMs);
+    this.#beat = setInterval(() => this.#onBeat(), this.#beatMs);
     try {
       if (this.#isAtEnd()) this.finish();
       return await copy.ended;
@@ -85,7 +101,12 @@ export class WalStream implements StreamHandlers {
 
   /** Makes everything that has come durable, says so, and ends the stream. */
   finish(): void {
-    if (this.#finished || this.#copy === undefined) return;
+    if (this.#copy === undefined) return;
+    if (this.#finished) {
+      // The server was first, and everything is flushed and told: no next timeline is begun.
+      this.#isFinishedByUs = true;
+      return;
+    }
     this.flushAndReport();
     this.#finished = true;
     this.#isFinishedByUs = true;
@@ -102,6 +123,10 @@ export class WalStream implements StreamHandlers {
     const message = decodeServerMessage(payload);
     this.#serverAt(message.serverEnd);
     if (message.kind === "wal") this.#onWal(message);
+    else if (!this.#isServed && this.#options.files.written >= this.#options.serverLsn) {
+      this.#isServed = true;
+      this.#report(false);
+    }
     if (!this.#isStreaming && this.#isGettingOn(message.kind === "wal")) {
       this.#isStreaming = true;
       this.#options.onStreaming();
@@ -138,22 +163,26 @@ export class WalStream implements StreamHandlers {
   #onWal({ start, data }: XLogData): void {
     const { files, telemetry, settings } = this.#options;
     telemetry.setLsn("received", start + BigInt(data.length));
+    this.#isServed = true;
     const flushedBefore = files.flushed;
     if (this.#unflushedBytes === 0) this.#unflushedSince = this.#lastMessageAt;
+    telemetry.set("flushingSince", Date.now() / 1000);
     try {
       files.append(start, data, 0);
     } catch (error) {
       // A segment that ended before the disk was full counts: the server need not keep it.
       this.#report(false);
       throw error;
+    } finally {
+      telemetry.set("flushingSince", 0);
     }
     this.#unflushedBytes += data.length;
     telemetry.add("receivedBytes", data.length);
     telemetry.setLsn("written", files.written);
     const segmentEnded = files.flushed !== flushedBefore;
-    const isLate = performance.now() - this.#unflushedSince >= settings.flushIntervalMs;
+    const isLate = performance.now() - this.#unflushedSince >= this.#patienceMs;
     if (segmentEnded || isLate || this.#unflushedBytes >= settings.flushBytes) this.flushAndReport();
-    else this.#late ??= setTimeout(() => this.#onLate(), settings.flushIntervalMs);
+    else this.#late ??= setTimeout(() => this.#onLate(), this.#patienceMs);
     if (this.#isAtEnd()) this.finish();
   }
 
@@ -179,7 +208,12 @@ export class WalStream implements StreamHandlers {
       } finally {
         telemetry.set("flushingSince", 0);
       }
-      telemetry.observeFlush((performance.now() - began) / 1000);
+      const tookMs = performance.now() - began;
+      this.#patienceMs = Math.min(
+        Math.max(this.#options.settings.flushIntervalMs, tookMs / longestFlushShare),
+        longestPatienceMs,
+      );
+      telemetry.observeFlush(tookMs / 1000);
       telemetry.set("lastFlushAt", Date.now() / 1000);
     }
     this.#unflushedBytes = 0;
@@ -193,11 +227,11 @@ export class WalStream implements StreamHandlers {
     if (this.#copy === undefined || this.#finished) return;
     this.#lastStatusAt = performance.now();
     // Durable is the most that a receiver can do with WAL: it counts as applied, for `synchronous_commit = remote_apply`.
-    const { written, flushed } = files;
+    const { written, flushed } = this.#isServed ? files : { written: 0n, flushed: 0n };
     this.#copy.send(
       encodeStandbyStatus({ written, flushed, applied: flushed, clock: BigInt(Date.now()) * 1000n, replyRequested }),
     );
-    telemetry.setLsn("slotRestart", flushed);
+    if (this.#isServed) telemetry.setLsn("slotRestart", flushed);
     telemetry.add("statuses");
   }
 
@@ -212,13 +246,13 @@ export class WalStream implements StreamHandlers {
 
   /** Statuses by the clock, whatever the traffic; each asks for an answer, which shows that the server is alive. */
   #onBeat(): void {
-    const { settings, telemetry, lag, place } = this.#options;
+    const { settings, files, telemetry, lag, place, checkFolder } = this.#options;
     const now = performance.now();
     // A machine that slept, or a disk that held us up, is no fault of the server.
-    if (now - this.#lastBeatAt > beatMs + heldUpMs) this.#lastMessageAt = now;
+    if (now - this.#lastBeatAt > this.#beatMs + heldUpMs) this.#lastMessageAt = now;
     this.#lastBeatAt = now;
-    if (this.#finished) return;
     telemetry.set("behindSince", lag.behindSince);
+    // Also behind our CopyDone, and behind the server's: what follows it may never come.
     const silentMs = now - this.#lastMessageAt;
     if (settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs) {
       const at = formatLsn(this.#options.files.written);
@@ -226,9 +260,12 @@ export class WalStream implements StreamHandlers {
       this.#fail(new ReplicationError("timeout", `Lost PostgreSQL at ${place}: no answer for ${seconds} s, at ${at}`));
       return;
     }
-    const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - beatMs / 2;
+    if (this.#finished) return;
+    const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - this.#beatMs / 2;
     const mustAsk = settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs / 2;
     try {
+      files.checkPlace();
+      checkFolder();
       if (isDue || mustAsk) {
         this.#flush();
         this.#report(true);

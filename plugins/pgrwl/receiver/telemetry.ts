@@ -69,7 +69,7 @@ const numberNames = [
   "lastFlushAt",
   /** Unix seconds since when the server has had WAL that is not flushed here; 0: all of it is. */
   "behindSince",
-  /** Unix seconds at which a flush that still runs began; 0: none runs. */
+  /** Unix seconds at which a write or flush that still runs began; 0: none runs. */
   "flushingSince",
   "flushSeconds",
 ] as const;

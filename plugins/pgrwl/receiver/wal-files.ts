@@ -7,7 +7,7 @@ import { formatLsn } from "../../common/postgres/lsn.ts";
 import { parseSegmentHeader, segmentHeaderBytes } from "../../common/postgres/segment-header.ts";
 import { formatSegmentName, segmentAt, type WalSegment } from "../../common/postgres/wal-segments.ts";
 import { belongs } from "./directory.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, DiskError } from "./disk.ts";
 import { GapError } from "./gaps.ts";
 
 export interface WalFilesOptions {
@@ -16,9 +16,14 @@ export interface WalFilesOptions {
   /** Of the segments' files: 0o600, or 0o640 where the server lets its group read. */
   readonly mode: number;
   readonly systemIdentifier: string;
+  /**
+   * Whether WAL that comes again must be what came before. Not from a standby: behind a switch of segments it may send what
+   * its recycled file held before, which nobody ever reads.
+   */
+  readonly mustRepeat: boolean;
   readonly disk: Disk;
-  /** Whether a new segment is to be filled with real zeros, which costs now and makes each sync cheaper. */
-  readonly fillsWithZeros: () => boolean;
+  /** How far the server's WAL reaches, as far as is known. */
+  readonly serverLsn: () => bigint;
   /** A segment has its final name, durably. */
   readonly onSegment: (name: string) => void;
   /** A file stood in the way and was moved. */
@@ -36,6 +41,13 @@ interface OpenFile {
 /** Where files go that stand in the way: nothing that was durable is ever overwritten by something else, or deleted. */
 const asideFolder = "set-aside";
 
+/** In a torrent the disk is told of so much at a time. */
+const writeAheadBytes = 2 ** 20;
+/** Real zeros are written once more than reserved space, and make each sync of what is written over them cheaper. */
+const fewestFlushesForZeros = 256;
+/** Zeros in larger segments would hold up commits for longer than they ever save. */
+const mostZeroBytes = 64 * 2 ** 20;
+
 export class WalFiles {
   readonly #options: WalFilesOptions;
   readonly #disk: Disk;
@@ -47,6 +59,11 @@ export class WalFiles {
   #flushed = 0n;
   #offset = 0;
   #compared: Buffer | undefined;
+  /** Offset in the open segment up to which the disk is to write, or has written. */
+  #begunTo = 0;
+  /** Flushes of the open segment, and of the one before: how its WAL comes. */
+  #flushes = 0;
+  #flushesBefore = Number.POSITIVE_INFINITY;
   /** What a sync of the open file failed with. */
   #lost: unknown;
 
@@ -75,6 +92,7 @@ export class WalFiles {
     this.#written = lsn;
     this.#flushed = lsn;
     this.#offset = 0;
+    this.#begunTo = 0;
   }
 
   /**
@@ -96,6 +114,7 @@ export class WalFiles {
       from += count;
       this.#offset += count;
       this.#written += BigInt(count);
+      if (this.#offset - this.#begunTo >= writeAheadBytes) this.#beginWriting(file);
       if (this.#offset === this.#options.segmentSizeBytes) this.#complete(file);
     }
   }
@@ -105,6 +124,14 @@ export class WalFiles {
     if (this.#file === undefined || this.#flushed === this.#written) return;
     this.#sync(this.#file);
     this.#flushed = this.#written;
+    this.#flushes += 1;
+    this.#begunTo = this.#offset;
+  }
+
+  /** In a torrent, the disk works while the next WAL comes. */
+  #beginWriting(file: OpenFile): void {
+    this.#disk.beginWriting(file.fd, this.#begunTo, this.#offset - this.#begunTo);
+    this.#begunTo = this.#offset;
   }
 
   /** Once a sync has failed, a second one may succeed without what the first has lost: the kernel has dropped it. */
@@ -116,6 +143,14 @@ export class WalFiles {
       this.#lost = error;
       throw error;
     }
+  }
+
+  /** @throws {DiskError} Somebody has deleted the file that is being written: what is acknowledged in it would go with it. */
+  checkPlace(): void {
+    if (this.#file === undefined) return;
+    const { fd, path } = this.#file;
+    if (!this.#disk.about(fd, path).isNamed)
+      throw new DiskError("go on with", path, new Error("it was deleted; its segment is received again"));
   }
 
   /** Closes the file, which stays partial. What is not flushed is not promised either. */
@@ -150,7 +185,7 @@ export class WalFiles {
     const path = join(directory, `${name}.partial`);
     const found = this.#reopen(path, segment, name);
     const fd = found?.fd ?? this.#create(path);
-    this.#file = { fd, name, path, hasContent: found?.hasContent ?? false };
+    this.#file = { fd, name, path, hasContent: this.#options.mustRepeat && (found?.hasContent ?? false) };
     return this.#file;
   }
 
@@ -201,10 +236,10 @@ export class WalFiles {
 
   /** Space, size and name are durable before anything is written: an acknowledged byte is in a file that exists. */
   #create(path: string): number {
-    const { directory, segmentSizeBytes, mode, fillsWithZeros } = this.#options;
+    const { directory, segmentSizeBytes, mode } = this.#options;
     const fd = this.#disk.create(path, mode);
     try {
-      this.#disk.fill(fd, path, segmentSizeBytes, fillsWithZeros());
+      this.#disk.fill(fd, path, segmentSizeBytes, this.#isWorthZeros());
       this.#disk.sync(fd, path);
       this.#disk.syncFolder(directory);
       return fd;
@@ -216,6 +251,13 @@ export class WalFiles {
       } catch {}
       throw error;
     }
+  }
+
+  /** WAL that comes commit by commit is flushed often; in a torrent, or when the whole segment waits on the server, seldom. */
+  #isWorthZeros(): boolean {
+    const { segmentSizeBytes, serverLsn } = this.#options;
+    if (segmentSizeBytes > mostZeroBytes || serverLsn() >= this.#written + this.#segmentSize) return false;
+    return this.#flushesBefore >= fewestFlushesForZeros;
   }
 
   /** A server whose WAL differs from what was received before is not the server that it was, or was set back in time. */
@@ -250,6 +292,9 @@ export class WalFiles {
     this.#disk.syncFolder(directory);
     this.#flushed = this.#written;
     this.#offset = 0;
+    this.#begunTo = 0;
+    this.#flushesBefore = this.#flushes;
+    this.#flushes = 0;
     onSegment(file.name);
   }
 

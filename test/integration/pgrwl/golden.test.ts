@@ -2,12 +2,11 @@
  * The golden test: side by side with `pg_receivewal --synchronous`, under load, through the loss of the primary and a
  * restore, onto the next timeline, the files are equal and nothing that was committed is lost.
  */
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { startAgentReceiver } from "../../harness/agent-receiver.ts";
-import { postgresVersions } from "../../harness/available.ts";
 import { corruption, databaseContent } from "../../harness/database-content.ts";
-import { describeWith } from "../../harness/describe-with.ts";
+import { describePostgres, testedPostgresVersions } from "../../harness/describe-with.ts";
 import { startLedger } from "../../harness/ledger.ts";
 import { initPgbench, runPgbench } from "../../harness/pgbench.ts";
 import type { PostgresServer } from "../../harness/postgres.ts";
@@ -42,29 +41,28 @@ async function write(server: PostgresServer, { pgbenchScale, bigTableMiB, tables
   await Promise.all([bench(), createBig(), ...[0, 1, 2, 3].map(createTables)]);
 }
 
-const versions = postgresVersions();
-const newest = Math.max(...versions);
+describePostgres(testedPostgresVersions, ["pg_receivewal", "pgbench", "dist/holdfast"], (version) => {
+  const load = version === 15 || version === 18 ? full : short;
+  test("receives the same files on both timelines, and restores all that was committed, twice", async () => {
+    await using pair = await startPair(startAgentReceiver, { version, segmentMiB: 16 });
+    await using ledger = await startLedger(pair.primary, { clients: 1 });
+    await write(pair.primary, load);
+    await ledger.stop();
+    expect(ledger.acknowledged.size).toBeGreaterThan(20);
+    await pair.compare();
 
-describeWith(["pg_receivewal", "pgbench", "dist/holdfast"], "pgrwl beside pg_receivewal", () => {
-  describe.each(versions)("on PostgreSQL %d", (version) => {
-    const load = version === 15 || version === newest ? full : short;
-    test("receives the same files on both timelines, and restores all that was committed", async () => {
-      await using pair = await startPair(startAgentReceiver, { version, segmentMiB: 16 });
-      await using ledger = await startLedger(pair.primary, { clients: 1 });
-      await write(pair.primary, load);
-      await ledger.stop();
-      expect(ledger.acknowledged.size).toBeGreaterThan(20);
-      await pair.compare();
-
+    const restore = async () => {
       const content = await pair.destroyPrimary();
       await pair.restoreHere();
       expect(await databaseContent(pair.primary)).toEqual(content);
       expect(await ledger.differences(pair.primary)).toEqual([]);
-
-      await write(pair.primary, short);
-      await pair.compare();
-      expect(await readdir(pair.ours.directory)).toContain("00000002.history");
-      expect(await corruption(pair.primary)).toEqual([]);
-    }, 120_000);
-  });
+    };
+    await restore();
+    await write(pair.primary, short);
+    await pair.compare();
+    expect(await readdir(pair.ours.directory)).toContain("00000002.history");
+    // From the first timeline's files and the second's.
+    await restore();
+    expect(await corruption(pair.primary)).toEqual([]);
+  }, 120_000);
 });

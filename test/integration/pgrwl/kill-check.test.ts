@@ -66,7 +66,7 @@ describeWith(["postgresql", "dist/holdfast"], "the check of the kill test", () =
       await spoil(received);
       const check: FolderCheck = {
         received,
-        dataFolder: scene.dataFolder,
+        dataFolders: [scene.dataFolder],
         segmentSizeBytes,
         flushed,
         compared: new Set(),

@@ -6,8 +6,8 @@ import { collect } from "../../../plugins/common/storage/content.ts";
 import type { StorageSettingsInput } from "../../../plugins/common/storage/settings.ts";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createFolder, type TemporaryFolder } from "../../harness/folders.ts";
-import { failure, type S3Server, startS3Server } from "../../harness/s3/server.ts";
 import { startTcpProxy, type TcpProxy } from "../../harness/outage-proxy.ts";
+import { failure, type S3Server, startS3Server } from "../../harness/s3/server.ts";
 import { selfSigned } from "../http/certificates.ts";
 import { failureOf, open, s3Settings } from "./storages.ts";
 

@@ -115,6 +115,23 @@ test("a literal under a name of secrets is not shown", async () => {
   ]);
 });
 
+test.each([
+  "host=db1 passwrd=hunter2",
+  "host=db1 password = hunter2",
+  "postgresql://me:hunt er2@db1/x",
+  "HTTPS://me:hunter2@h",
+])("what holds a password is not shown: %s", async (text) => {
+  const [problem] = await problemsOf(z.strictObject({ postgres: z.string().max(3) }), `{ postgres: "${text}" }`);
+  expect(problem).toStartWith("holdfast.yml:3:25: Cannot read plugins.a.config.postgres: ");
+  expect(problem).not.toContain("er2");
+});
+
+test("a number where a password belongs is not shown", async () => {
+  expect(await problemsOf(z.strictObject({ password: z.string() }), "{ password: 12345678 }")).toEqual([
+    "holdfast.yml:3:25: Cannot read plugins.a.config.password: expected text, found a number, quote it",
+  ]);
+});
+
 test("a password of digits is told to be quoted", async () => {
   expect(await problemsOf(z.strictObject({ pw: z.string() }), "\n      pw: ${PW}", { PW: "12345" })).toEqual([
     'holdfast.yml:4:11: Cannot read plugins.a.config.pw ${PW}: expected text, found a number, quote it: "${PW}"',

@@ -23,7 +23,7 @@ test("every instance shows its state as a word, its times and its links", () => 
 
 test("what a plugin says of itself stands below its instance", () => {
   expect(statusPage(status, context)).toContain(
-    "<div><dt>State</dt><dd>streaming</dd></div><div><dt>Flushed</dt><dd>0/3000148 on timeline 1</dd></div>",
+    "<div><dt>Receiver</dt><dd>streaming</dd></div><div><dt>Flushed</dt><dd>0/3000148 on timeline 1</dd></div>",
   );
 });
 
@@ -120,7 +120,7 @@ test("the JSON has snake_case keys, ISO moments and null for what is not known",
     last_duration_seconds: null,
     next_run_at: null,
     last_error: null,
-    facts: { State: "streaming", Flushed: "0/3000148 on timeline 1", Lag: "0 B" },
+    facts: { Receiver: "streaming", Flushed: "0/3000148 on timeline 1", Lag: "0 B" },
     problem: null,
     restarts: 0,
     series: 24,

@@ -46,7 +46,7 @@ export const status: AgentStatus = {
       nextRunAt: undefined,
       listen: ":7070",
       series: 24,
-      facts: { State: "streaming", Flushed: "0/3000148 on timeline 1", Lag: "0 B" },
+      facts: { Receiver: "streaming", Flushed: "0/3000148 on timeline 1", Lag: "0 B" },
     }),
     instance({
       name: "barman-main",

@@ -4,18 +4,14 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describeWith } from "../../../harness/describe-with.ts";
 import { startLedger } from "../../../harness/ledger.ts";
-import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
+import { startPostgres } from "../../../harness/postgres.ts";
 import { restore } from "../../../harness/restore.ts";
 import { canMakeSmallDisk, createSmallDisk } from "../../../harness/small-disk.ts";
 import { waitFor } from "../../../harness/wait.ts";
-import { folderFaults } from "../kill/folder-check.ts";
-import { mib, slot, startInstance, writeWal } from "./instance.ts";
+import { faultsIn, mib, slot, startInstance, writeWal } from "./instance.ts";
 
 const settings = { synchronous_standby_names: slot, wal_keep_size: "8GB", autovacuum: "off" };
 const startServer = () => startPostgres(settings, { segmentMiB: 1 });
-
-const faultsIn = (received: string, { dataFolder }: PostgresServer) =>
-  folderFaults({ received, dataFolder, segmentSizeBytes: mib, compared: new Set() });
 
 const disks = canMakeSmallDisk() ? describe : describe.skip;
 

@@ -9,6 +9,7 @@ import type { PostgresServer } from "../../../harness/postgres.ts";
 import { sampleValue } from "../../../harness/samples.ts";
 import { waitFor } from "../../../harness/wait.ts";
 import { createSlot, currentLsn, type WalReceiver } from "../../../harness/wal-receiver.ts";
+import { type FolderCheck, folderFaults } from "../kill/folder-check.ts";
 
 export const slot = "holdfast";
 export const mib = 2 ** 20;
@@ -51,11 +52,12 @@ export interface InstanceOptions {
   readonly makeSlot?: boolean;
   /** As whom it runs where this process is root. */
   readonly user?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Returns as soon as it is ready, whether or not it receives. */
 export async function startInstance(server: PostgresServer, options: InstanceOptions = {}): Promise<Instance> {
-  const { config, makeSlot = true, user } = options;
+  const { config, makeSlot = true, user, env = {} } = options;
   await using cleanup = new AsyncDisposableStack();
   const folder = cleanup.use(await createFolder("holdfast-received", user));
   const directory = options.directory ?? join(folder.path, "wal");
@@ -63,7 +65,7 @@ export async function startInstance(server: PostgresServer, options: InstanceOpt
   if (makeSlot) await createSlot(server, slot);
   const through = options.through === undefined ? {} : { through: options.through };
   const yaml = receiverConfig(directory, { slot, config: { back_off: backOff, ...config }, ...through }, server);
-  const agent = cleanup.use(await startAgent(yaml, user === undefined ? {} : { user }));
+  const agent = cleanup.use(await startAgent(yaml, { env, ...(user === undefined ? {} : { user }) }));
   const log = () => agent.stderr.join("\n");
   const status = async () => JSON.parse(await agent.scrape("/wal/api/v1/status")) as Status;
   const value: Instance["value"] = async (name, labels = {}) => sampleValue(await agent.scrape(), name, labels);
@@ -104,7 +106,11 @@ export async function startInstance(server: PostgresServer, options: InstanceOpt
       );
     },
     async kill() {
-      agent.signal("SIGKILL");
+      try {
+        agent.signal("SIGKILL");
+      } catch {
+        // It has been killed before.
+      }
       await agent.exited;
     },
     async stop() {
@@ -113,6 +119,18 @@ export async function startInstance(server: PostgresServer, options: InstanceOpt
     files: async () => (await readdir(directory)).sort(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** What is wrong in a receive folder, beside the server and those that were before it; or with segments of another size. */
+export function faultsIn(
+  received: string,
+  server: PostgresServer,
+  ...others: readonly (PostgresServer | number)[]
+): Promise<string[]> {
+  const earlier = others.flatMap((other) => (typeof other === "number" ? [] : [other.dataFolder]));
+  const segmentMiB = others.find((other) => typeof other === "number") ?? 1;
+  const dataFolders: FolderCheck["dataFolders"] = [server.dataFolder, ...earlier];
+  return folderFaults({ received, dataFolders, segmentSizeBytes: segmentMiB * mib, compared: new Set() });
 }
 
 /** Fills about so many segments of 1 MiB. */

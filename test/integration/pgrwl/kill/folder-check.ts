@@ -1,14 +1,14 @@
 /** Whether a receive folder is what it must be at any moment, beside the server that it was received from. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseTimelineHistory } from "../../../../plugins/common/postgres/timeline-history.ts";
+import { historyFileName, parseTimelineHistory } from "../../../../plugins/common/postgres/timeline-history.ts";
 import { formatSegmentName, parseSegmentName, segmentAt } from "../../../../plugins/common/postgres/wal-segments.ts";
 import { partialDifferences } from "../../../harness/wal-compare.ts";
 
 export interface FolderCheck {
   readonly received: string;
-  /** Of the server, which may run or be dead. */
-  readonly dataFolder: string;
+  /** Of the server, which may run or be dead; and of those before it, which may have what it has not. */
+  readonly dataFolders: readonly [string, ...string[]];
   readonly segmentSizeBytes: number;
   /** What the server was told to be flushed; undefined: nobody could ask it. */
   readonly flushed?: { readonly timeline: number; readonly lsn: bigint } | undefined;
@@ -51,8 +51,12 @@ async function chainFaults(names: readonly string[], { received, segmentSizeByte
         faults.push(`${nameOf(number)}: partial, while later ones are there`);
     }
     if (timeline === 1) continue;
-    const history = await readFile(join(received, `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`));
-    const fork = parseTimelineHistory(history.toString()).at(-1);
+    const history = historyFileName(timeline);
+    if (!names.includes(history)) {
+      faults.push(`${nameOf(first)}: there is no ${history}`);
+      continue;
+    }
+    const fork = parseTimelineHistory(await readFile(join(received, history), "utf8")).at(-1);
     if (fork === undefined || segmentAt(fork.endLsn, segmentSizeBytes) !== first)
       faults.push(`${nameOf(first)}: the first of its timeline, which does not begin there`);
     else if (
@@ -67,31 +71,34 @@ async function chainFaults(names: readonly string[], { received, segmentSizeByte
 
 async function completeFaults(
   names: readonly string[],
-  { received, dataFolder, compared }: FolderCheck,
+  { received, dataFolders, compared }: FolderCheck,
 ): Promise<string[]> {
   const faults: string[] = [];
-  for (const name of names.filter((one) => one.length === 24 && !compared.has(one))) {
-    const [here, there] = await Promise.all([
-      readFile(join(received, name)),
-      readFile(join(dataFolder, "pg_wal", name)).catch(() => undefined),
-    ]);
-    if (there === undefined) faults.push(`${name}: the server does not have it`);
-    else if (here.equals(there)) compared.add(name);
-    else faults.push(`${name}: differs at byte ${here.findIndex((byte, at) => byte !== there[at])}`);
+  for (const name of names.filter((one) => /^[0-9A-F]{24}$/.test(one) && !compared.has(one))) {
+    const here = await readFile(join(received, name));
+    const those = await Promise.all(
+      dataFolders.map((folder) => readFile(join(folder, "pg_wal", name)).catch(() => {})),
+    );
+    const there = those.filter((content) => content !== undefined);
+    const [first] = there;
+    // What a standby had not received to its end when it was promoted stays unfinished there.
+    if (first === undefined) faults.push(`${name}: no server has it`);
+    else if (there.some((content) => here.equals(content))) compared.add(name);
+    else faults.push(`${name}: differs at byte ${here.findIndex((byte, at) => byte !== first[at])}`);
   }
   return faults;
 }
 
 /** What is flushed must be in the files: in the segment, or in what is there of it. */
 async function flushedFaults(
-  { received, dataFolder, segmentSizeBytes }: FolderCheck,
+  { received, dataFolders, segmentSizeBytes }: FolderCheck,
   { timeline, lsn }: { timeline: number; lsn: bigint },
 ): Promise<string[]> {
   const offset = Number(lsn % BigInt(segmentSizeBytes));
   if (offset === 0) return [];
   const name = formatSegmentName({ timeline, number: segmentAt(lsn, segmentSizeBytes) }, segmentSizeBytes);
   const present = new Set(await readdir(received));
-  const server = join(dataFolder, "pg_wal", name);
+  const server = join(dataFolders[0], "pg_wal", name);
   try {
     if (!present.has(name)) return await partialDifferences(join(received, `${name}.partial`), server, offset);
   } catch (error) {

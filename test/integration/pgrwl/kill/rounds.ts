@@ -1,6 +1,6 @@
 /** Rounds of faults at random moments, each followed by a check; every few rounds the primary is lost with all its files. */
 import { type Chance, chanceOf } from "./random.ts";
-import { KillScene } from "./scene.ts";
+import { KillScene, segmentSizeBytes } from "./scene.ts";
 
 type Fault = (scene: KillScene, chance: Chance) => Promise<void>;
 
@@ -59,7 +59,23 @@ const faults = {
     await Bun.sleep(chance.integer(1, 200));
     await restartAgent(scene, "SIGKILL");
   },
+  "a stall while it catches up, then kill -9 of it": async (scene, chance) => {
+    await stallWhileCatchingUp(scene, chance);
+    await restartAgent(scene, "SIGKILL");
+  },
+  "a stall while it catches up, then a crash of the server": async (scene, chance) => {
+    await stallWhileCatchingUp(scene, chance);
+    await scene.crashServer();
+    await scene.startServer();
+  },
 } as const satisfies Record<string, Fault>;
+
+/** Somewhere between the login and the middle of a segment. */
+async function stallWhileCatchingUp(scene: KillScene, chance: Chance): Promise<void> {
+  scene.stallWhileCatchingUp(chance.integer(1000, segmentSizeBytes / 2));
+  await Bun.sleep(chance.integer(100, 300));
+  scene.endStalls();
+}
 
 export interface Rounds {
   readonly seed: number;
@@ -101,6 +117,7 @@ export async function runRounds(rounds: Rounds): Promise<RoundsResult> {
       if (round % roundsBetweenDisasters === 0 || round === count) {
         disasters += 1;
         await approach(scene, chance);
+        if (chance.isLess(0.75)) await stallWhileCatchingUp(scene, chance);
         await scene.disaster({ killsAgent: chance.isLess(0.5) });
         await scene.goOn();
       }

@@ -13,7 +13,7 @@ import { restore } from "../../../harness/restore.ts";
 import { connect } from "../../../harness/sql.ts";
 import { startTcpProxy, type TcpProxy } from "../../../harness/tcp-proxy.ts";
 import { waitFor } from "../../../harness/wait.ts";
-import { folderFaults } from "./folder-check.ts";
+import { type FolderCheck, folderFaults } from "./folder-check.ts";
 
 const slot = "holdfast";
 const segmentMiB = 1;
@@ -105,6 +105,25 @@ export class KillScene implements AsyncDisposable {
   get connections(): ReturnType<TcpProxy["open"]> {
     return this.#proxy.open();
   }
+  /**
+   * Cuts the connection, and lets only so many bytes of the next one through to the agent, which catches up then: what it
+   * acknowledges beyond them would be lost if the server were. Acknowledgements go through.
+   */
+  stallWhileCatchingUp(bytes: number): void {
+    const proxy = this.#proxy;
+    proxy.faults = {
+      chunkBytes: () => {
+        const connection = proxy.connections.at(-1);
+        if (connection && connection.bytes("toClient") >= bytes) connection.stall("toClient");
+        return 16_384;
+      },
+    };
+    for (const connection of proxy.open()) connection.cut();
+  }
+  /** New connections are not disturbed. */
+  endStalls(): void {
+    this.#proxy.faults = {};
+  }
   async terminateSender(): Promise<void> {
     await this.#server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
   }
@@ -136,11 +155,11 @@ export class KillScene implements AsyncDisposable {
 
   /** What the server was told to be flushed; undefined while nothing is streamed. */
   async flushed(): Promise<{ lsn: bigint; timeline: number } | undefined> {
-    const ask = `SELECT r.flush_lsn || ' ' || c.timeline_id FROM pg_stat_replication r, pg_control_checkpoint() c
-      WHERE r.application_name = '${slot}' AND r.state = 'streaming'`;
-    const [lsn = "", timeline = ""] = (await this.#server.psql(ask)).trim().split(" ");
+    const ask = `SELECT flush_lsn, pg_walfile_name(pg_current_wal_lsn()) FROM pg_stat_replication
+      WHERE application_name = '${slot}' AND state = 'streaming'`;
+    const [lsn = "", name = ""] = (await this.#server.psql(ask)).trim().split("|");
     const position = parseLsn(lsn);
-    return position === undefined ? undefined : { lsn: position, timeline: Number(timeline) };
+    return position === undefined ? undefined : { lsn: position, timeline: Number.parseInt(name.slice(0, 8), 16) };
   }
 
   /**
@@ -198,7 +217,8 @@ export class KillScene implements AsyncDisposable {
 
   async #compare(flushed: { lsn: bigint; timeline: number } | undefined): Promise<void> {
     const { received } = this;
-    const check = { received, dataFolder: this.#server.dataFolder, segmentSizeBytes, flushed };
+    const dataFolders: FolderCheck["dataFolders"] = [this.#server.dataFolder];
+    const check = { received, dataFolders, segmentSizeBytes, flushed };
     let faults: string[] = [];
     // A folder that is read while a file in it is renamed may show both names, or neither.
     for (let attempt = 0; attempt < 3; attempt++) {

@@ -31,6 +31,11 @@ test("/healthz answers 200 and nothing else, whatever the receiver and the metho
   }
 });
 
+test("the root leads to the status, below whatever path it is served", async () => {
+  const response = await routes({ telemetry: streaming() }).request("/");
+  expect([response.status, response.headers.get("location")]).toEqual([302, "status"]);
+});
+
 test("the status of a stream has the original's members, and ours beside them", async () => {
   const app = routes({
     telemetry: streaming(),
@@ -134,7 +139,7 @@ test.each([
     status_interval: "10s",
     receive_timeout: "1m0s",
     connect_timeout: "10s",
-    back_off: { first: "1s", longest: "30s" },
+    back_off: { first: "1s", longest: "5s" },
   });
 });
 
@@ -144,7 +149,7 @@ test("a known path with another method gets 405, an unknown one 404", async () =
     const response = await app.request(path, { method: "POST" });
     expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   }
-  for (const path of ["/api/v1/backups", "/wal/000000010000000000000003", "/"]) {
+  for (const path of ["/api/v1/backups", "/wal/000000010000000000000003", "/nothing"]) {
     expect((await app.request(path)).status).toBe(404);
   }
 });

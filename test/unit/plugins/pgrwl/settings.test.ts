@@ -27,7 +27,7 @@ test("a directory and a slot are enough; all else has the values of the specific
     receiveTimeoutMs: 60_000,
     connectTimeoutMs: 10_000,
     firstBackOffMs: 1_000,
-    longestBackOffMs: 30_000,
+    longestBackOffMs: 5000,
     flushIntervalMs: 10,
     flushBytes: 4 * 2 ** 20,
   });

@@ -9,7 +9,7 @@ test("a stream tells how far WAL is safe, and how far behind that is", () => {
   const telemetry = streaming();
   expect(receiverStatus({ slot: "main", telemetry, standing, server, freeBytes: 3 * 2 ** 40 })).toEqual({
     facts: {
-      State: "streaming",
+      Receiver: "streaming",
       Server: "PostgreSQL 18.4",
       Slot: "main",
       Flushed: "0/3001000, timeline 2",
@@ -27,7 +27,7 @@ test("without a stream nothing is said of the lag, and the problem is told", () 
   const standing = { state: "disk_full", problem } as const;
   const status = receiverStatus({ slot: "main", telemetry, standing, server: undefined, freeBytes: undefined });
   expect(status).toEqual({
-    facts: { State: "disk full", Slot: "main", Received: "0 B, segments completed: 0" },
+    facts: { Receiver: "disk full", Slot: "main", Received: "0 B, segments completed: 0" },
     problem,
   });
 });

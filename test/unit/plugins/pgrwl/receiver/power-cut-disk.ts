@@ -170,6 +170,8 @@ export class PowerCutDisk implements DiskCalls {
   syncData(fd: number): void {
     this.sync(fd);
   }
+  /** A hint: nothing may rely on it. */
+  beginWriting(): void {}
   sync(fd: number): void {
     const { path, content } = this.#file(fd);
     try {
@@ -189,8 +191,8 @@ export class PowerCutDisk implements DiskCalls {
   chmod(fd: number): void {
     this.beforeChange("chmod", this.#path(fd));
   }
-  size(fd: number): { isFile: boolean; sizeBytes: number } {
-    return { isFile: true, sizeBytes: this.#content(fd).data.length };
+  size(fd: number): { isFile: boolean; sizeBytes: number; isNamed: boolean } {
+    return { isFile: true, sizeBytes: this.#content(fd).data.length, isNamed: true };
   }
   allocate(fd: number, sizeBytes: number): string | undefined {
     try {

@@ -25,7 +25,7 @@ export function headerOf({ timeline, number, sizeBytes = mib, systemIdentifier =
 }
 
 /** The content of a whole segment; no byte of the body is zero, so that a byte that is missing shows. */
-export function segmentOf(fields: HeaderFields): Buffer {
+export function segmentOf(fields: HeaderFields): Buffer<ArrayBuffer> {
   const { timeline, number, sizeBytes = mib } = fields;
   const content = Buffer.alloc(sizeBytes);
   let state = (timeline * 0x9e3779b1 + number * 0x85ebca6b + 1) >>> 0;
