@@ -54,7 +54,8 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
     return await command.run(flags, operands);
   } catch (error) {
     complain(`holdfast: ${messageOf(error)}`);
-    return error instanceof UsageError ? 2 : 1;
+    const { usage, failed } = command.exitStatus ?? { usage: 2, failed: 1 };
+    return error instanceof UsageError ? usage : failed;
   }
 }
 

@@ -13,6 +13,8 @@ export interface Flag {
   readonly short?: string;
   readonly value?: string;
   readonly repeatable?: boolean;
+  /** Left out of the help: holdfast gives it to itself. */
+  readonly internal?: boolean;
   readonly help: string;
 }
 
@@ -28,6 +30,8 @@ export interface Command {
   readonly goStyle?: boolean;
   /** More text for `--help`. */
   readonly details?: string;
+  /** Where others than 2 and 1 are needed: of a wrong command line, and of an error that `run` throws. */
+  readonly exitStatus?: { readonly usage: number; readonly failed: number };
   /** @returns The exit status: 0, 1 for work that failed, 2 for a wrong command line or configuration. */
   run(flags: FlagValues, operands: readonly string[]): Promise<number>;
 }
@@ -121,7 +125,8 @@ function meant(name: string, known: readonly Flag[]): string {
 
 /** The text of `holdfast COMMAND --help`. */
 export function commandHelp({ name, summary, operands, flags, details }: Command): string {
-  const rows = [...flags, helpFlag].map(({ name: flag, short, value, help }): [string, string] => [
+  const shown = [...flags, helpFlag].filter(({ internal }) => !internal);
+  const rows = shown.map(({ name: flag, short, value, help }): [string, string] => [
     `${short ? `-${short}, ` : ""}--${flag}${value ? `=${value}` : ""}`,
     help,
   ]);

@@ -7,12 +7,13 @@ import { reasonOf } from "../config/read-file.ts";
 import { nearest } from "../config/suggestions.ts";
 import type { Snapshots } from "../metrics/snapshots.ts";
 import type { Log, LogFields } from "../sdk/log.ts";
+import { createRedactor } from "../system/redact.ts";
 import { Repeats } from "../system/repeats.ts";
 import { messageOf } from "./failures.ts";
 import { History, Instance, type InstanceDependencies, type Prepared } from "./instance.ts";
 import { PluginFailure, PluginWorker } from "./plugin-worker.ts";
 import { type Catalogue, findPlugins, sourceDigest } from "./plugins.ts";
-import type { PluginSource } from "./protocol.ts";
+import type { PlainCheckResult, PluginSource } from "./protocol.ts";
 
 export interface HostDependencies {
   readonly snapshots: Snapshots;
@@ -30,6 +31,13 @@ export interface HostDependencies {
 export interface Plan {
   readonly config: AgentConfig;
   readonly entries: readonly PlanEntry[];
+}
+
+/** What an instance's plugin said when it was asked to check it. */
+export interface CheckedInstance {
+  readonly name: string;
+  /** None: the plugin has nothing to check. */
+  readonly results: readonly PlainCheckResult[];
 }
 
 interface PlanEntry {
@@ -99,6 +107,33 @@ export class Host {
   /** Ends the workers of a plan that is not applied. */
   abandon({ entries }: Plan): void {
     for (const { prepared } of entries) if (prepared && "worker" in prepared) prepared.worker.end(abandoned);
+  }
+
+  /**
+   * Has the plugins try out what their instances need. The plan is of no more use then.
+   * @param deadlineMs Time that each instance has.
+   */
+  async check({ config, entries }: Plan, deadlineMs: number): Promise<readonly CheckedInstance[]> {
+    try {
+      return await inTurns(entries, mostLoads, async ({ config: instance, prepared }) => {
+        const { name, secrets } = instance;
+        const redact = createRedactor(secrets);
+        if (prepared === undefined || !("worker" in prepared)) return { name, results: [] };
+        const results = await prepared.worker
+          .check(name, instance.config, deadlineMs)
+          .catch((error: unknown) => [{ what: "check", problem: messageOf(error), notes: [] }]);
+        return {
+          name,
+          results: results.map(({ what, problem, notes }) => ({
+            what: redact(what),
+            problem: problem === undefined ? undefined : redact(problem),
+            notes: notes.map(redact),
+          })),
+        };
+      });
+    } finally {
+      this.abandon({ config, entries });
+    }
   }
 
   /** Stops what is gone, replaces what changed, starts what is new; unchanged instances keep their worker. */

@@ -17,6 +17,9 @@ export function checkedPlugin(value: unknown, name: string): Plugin {
   if (typeof plugin.config?.safeParse !== "function") {
     throw new Error("The plugin's config is no zod schema: expected `config: z.strictObject({ … })`");
   }
+  if (plugin.check !== undefined && typeof plugin.check !== "function") {
+    throw new Error("The plugin's check is no function: expected `check(context) { … }`, or none");
+  }
   return plugin as Plugin;
 }
 

@@ -4,7 +4,15 @@ import { killGroup } from "../sdk/run.ts";
 import { childEnvironment } from "../system/notify.ts";
 import { isExecutable } from "./executable.ts";
 import { messageOf } from "./failures.ts";
-import type { Failure, FromWorker, PluginFacts, PluginSource, SetupRequest, ToWorker } from "./protocol.ts";
+import type {
+  Failure,
+  FromWorker,
+  PlainCheckResult,
+  PluginFacts,
+  PluginSource,
+  SetupRequest,
+  ToWorker,
+} from "./protocol.ts";
 import { after } from "./timing.ts";
 
 /** Beside this file in the sources; the executable keeps the entry points' tree below its root. */
@@ -78,6 +86,11 @@ export class PluginWorker {
   /** The JSON Schema of the plugin's `config:`. @throws {PluginFailure} */
   async describe(deadlineMs: number): Promise<object> {
     return (await this.#ask({ kind: "describe" }, "described", deadlineMs, "describing the configuration")).schema;
+  }
+  /** How the plugin's own check of an instance went; none where it has no check. @throws {PluginFailure} It threw or took too long. */
+  async check(name: string, config: unknown, deadlineMs: number): Promise<readonly PlainCheckResult[]> {
+    const request = { kind: "check", name, config } as const;
+    return (await this.#ask(request, "checked", deadlineMs, "the plugin's check()")).results;
   }
   /** @throws {PluginFailure} The plugin's `setup` threw or took too long. */
   async setup(

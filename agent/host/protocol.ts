@@ -18,6 +18,13 @@ export interface Failure {
   readonly message: string;
 }
 
+/** How a plugin's check of one thing went, as texts. */
+export interface PlainCheckResult {
+  readonly what: string;
+  readonly problem: string | undefined;
+  readonly notes: readonly string[];
+}
+
 /** What the agent keeps of a plugin's definition. */
 export interface PluginFacts {
   readonly name: string;
@@ -40,6 +47,7 @@ export type ToWorker =
   | { readonly kind: "load"; readonly source: PluginSource }
   | { readonly kind: "validate"; readonly config: unknown }
   | { readonly kind: "describe" }
+  | { readonly kind: "check"; readonly name: string; readonly config: unknown }
   | SetupRequest
   | { readonly kind: "collect" }
   | { readonly kind: "abort" }
@@ -49,8 +57,9 @@ export type FromWorker =
   | { readonly kind: "loaded"; readonly facts: PluginFacts }
   | { readonly kind: "validated"; readonly issues: readonly PlainIssue[] }
   | { readonly kind: "described"; readonly schema: object }
+  | { readonly kind: "checked"; readonly results: readonly PlainCheckResult[] }
   | { readonly kind: "ready"; readonly collects: boolean; readonly routes: boolean }
-  /** `load`, `validate`, `describe` or `setup` could not be done. */
+  /** `load`, `validate`, `describe`, `check` or `setup` could not be done. */
   | { readonly kind: "refused"; readonly failure: Failure }
   | {
       readonly kind: "collected";

@@ -8,6 +8,7 @@ import type { Plugin, PluginInstance } from "../sdk/plugin.ts";
 import { createRun } from "../sdk/run.ts";
 import { builtInPlugins } from "./builtin.ts";
 import { toFailure } from "./failures.ts";
+import { plainCheckResults } from "./plain-check.ts";
 import { plainFields, plainMessage } from "./plain-fields.ts";
 import { plainStatus } from "./plain-status.ts";
 import { checkedInstance, checkedPlugin, defaultSeconds } from "./plugin-shape.ts";
@@ -53,6 +54,8 @@ export class Runner {
           const schema = z.toJSONSchema(this.#loaded().config, { io: "input", unrepresentable: "any" });
           return { kind: "described", schema };
         });
+      case "check":
+        return this.#answering(() => this.#check(message.name, message.config));
       case "setup":
         return this.#answering(() => this.#setup(message));
       case "collect":
@@ -93,6 +96,15 @@ export class Runner {
         timeoutSeconds: defaultSeconds("timeout", timeout),
       },
     };
+  }
+
+  async #check(name: string, written: unknown): Promise<FromWorker> {
+    const plugin = this.#loaded();
+    if (plugin.check === undefined) return { kind: "checked", results: [] };
+    const { signal } = this.#stopping;
+    const config = await plugin.config.parseAsync(written);
+    const results = await plugin.check({ name, config, run: createRun(signal, this.#hooks), signal });
+    return { kind: "checked", results: plainCheckResults(results) };
   }
 
   async #setup({ name, config, labels, socket }: SetupRequest): Promise<FromWorker> {

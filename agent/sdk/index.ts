@@ -3,6 +3,8 @@ export { z } from "zod";
 export type { Log, LogFields, LogLevel } from "./log.ts";
 export type { Metrics } from "./metrics.ts";
 export {
+  type CheckContext,
+  type CheckResult,
   type CollectContext,
   definePlugin,
   type Plugin,

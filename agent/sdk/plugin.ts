@@ -17,8 +17,35 @@ export interface Plugin<Schema extends z.ZodType = z.ZodType> {
   readonly config: Schema;
   /** Schedule used where the YAML names none; durations such as `"60s"`. */
   readonly defaults?: { readonly interval?: string; readonly timeout?: string };
+  /**
+   * Tries out what an instance would need, its connections above all, and leaves everything as it was. Called by
+   * `holdfast check --connect`, in a worker of its own and without `setup`. A throw is a problem too.
+   */
+  check?(context: CheckContext<z.output<Schema>>): readonly CheckResult[] | Promise<readonly CheckResult[]>;
   /** Called once in the instance's own worker, before anything else. A throw counts as a failed start and is retried. */
   setup(context: SetupContext<z.output<Schema>>): PluginInstance | Promise<PluginInstance>;
+}
+
+/** What `check` is given. */
+export interface CheckContext<Config> {
+  /** The instance's name. */
+  readonly name: string;
+  /** The instance's `config:`, parsed by the plugin's schema. */
+  readonly config: Config;
+  /** Runs a command that ends with the check. */
+  readonly run: Run;
+  /** Aborted when the check takes too long. */
+  readonly signal: AbortSignal;
+}
+
+/** How it went with one thing. */
+export interface CheckResult {
+  /** Such as `server` or `archive`. */
+  readonly what: string;
+  /** Why it cannot be used, and what would help; undefined when it can. */
+  readonly problem?: string | undefined;
+  /** What deserves attention although it works, in sentences. */
+  readonly notes?: readonly string[] | undefined;
 }
 
 /** What `setup` is given. All of it belongs to this instance alone. */

@@ -1,6 +1,12 @@
 /** The tables of `docs/plugins/pgrwl.md`, written from the code. */
 import { z } from "holdfast";
-import { type MetricDefinition, metricTable } from "./metric-table.ts";
+import {
+  archiveMetricTable,
+  type MetricDefinition,
+  metricTable,
+  serveMetricTable,
+  verifyMetricTable,
+} from "./metric-table.ts";
 import { originalKeys } from "./original-keys.ts";
 import { ownKeys } from "./settings.ts";
 
@@ -34,7 +40,9 @@ export function originalKeysTable(): string {
 
 /** Markdown: each metric with its type and its help. */
 export function metricsTable(): string {
-  const rows = (metricTable as readonly MetricDefinition[]).map(({ name, type, labels, help }) => {
+  const rows = (
+    [...metricTable, ...archiveMetricTable, ...verifyMetricTable, ...serveMetricTable] as readonly MetricDefinition[]
+  ).map(({ name, type, labels, help }) => {
     const sets = labels.length > 0 ? `{${labels.join(",")}}` : "";
     return `| \`${name}${sets}\` | ${type} | ${help} |\n`;
   });

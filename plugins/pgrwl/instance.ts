@@ -1,12 +1,16 @@
-/** One instance: the receiving thread, and what the page tells of it. */
+/** One instance: the receiving thread, the archiver beside it, and what the page tells of it. */
 import type { CollectContext, PluginInstance, PluginStatus, SetupContext } from "holdfast";
+import { Archiver } from "./archive/archiver.ts";
+import { ArchiveMetrics } from "./archive/metrics.ts";
+import type { Position } from "./archive/partial-shipping.ts";
 import { DirectorySpace, type Space } from "./directory-space.ts";
-import { ReceiverMetrics } from "./metrics.ts";
+import { knownLsn, ReceiverMetrics } from "./metrics.ts";
 import { ReceiveRate } from "./receive-rate.ts";
 import { ReceiverThread } from "./receiver-thread.ts";
 import { createRoutes } from "./routes.ts";
 import { receiverSettings, type Settings } from "./settings.ts";
-import { receiverStatus } from "./status.ts";
+import { archiveStatus, receiverStatus } from "./status.ts";
+import { WalService } from "./wal-service.ts";
 
 /** A change of state is on the page after so long; several of them are one. */
 const announceAfterMs = 100;
@@ -15,7 +19,10 @@ export class ReceiverInstance implements PluginInstance {
   readonly http: NonNullable<PluginInstance["http"]>;
   readonly #context: SetupContext<Settings>;
   readonly #receiver: ReceiverThread;
+  readonly #archiver: Archiver | undefined;
+  readonly #service: WalService;
   readonly #page: ReceiverMetrics;
+  readonly #archivePage: ArchiveMetrics | undefined;
   readonly #directory: DirectorySpace;
   readonly #rate = new ReceiveRate();
   readonly #startedAt: number;
@@ -34,9 +41,32 @@ export class ReceiverInstance implements PluginInstance {
       environment: process.env,
       log,
       now,
-      onStanding: () => this.#announce(),
+      onStanding: () => {
+        this.#announce();
+        if (this.#receiver.standing.state === "disk_full") this.#archiver?.makeRoom();
+      },
+      onFile: (name) => this.#archiver?.notice(name),
     });
-    this.http = createRoutes({ settings: config, receiver: this.#receiver, now });
+    if (config.archive) {
+      this.#archivePage = new ArchiveMetrics(metrics, this.#page);
+      this.#archiver = new Archiver({
+        section: config.archive,
+        directory: config.directory,
+        firstBackOffMs: config.back_off.first * 1000,
+        longestBackOffMs: config.back_off.longest * 1000,
+        environment: process.env,
+        log,
+        now,
+        position: () => this.#position(),
+        space: (signal) => this.#directory.read(signal),
+        onChange: () => this.#announce(),
+      });
+    }
+    const [receiver, archiver] = [this.#receiver, this.#archiver];
+    const { telemetry } = receiver;
+    this.#service = new WalService({ context, telemetry, archiver, onChange: () => this.#announce() });
+    this.http = createRoutes({ settings: config, receiver, now, listing: this.#service.listing });
+    this.#service.addRoutes(this.http);
   }
 
   async collect({ signal }: CollectContext): Promise<void> {
@@ -48,16 +78,42 @@ export class ReceiverInstance implements PluginInstance {
   status(): PluginStatus {
     const { telemetry, standing, server } = this.#receiver;
     const freeBytes = this.#space?.freeBytes;
-    return receiverStatus({ slot: this.#context.config.slot, telemetry, standing, server, freeBytes });
+    const now = this.#context.now();
+    const { facts, problem } = receiverStatus({
+      slot: this.#context.config.slot,
+      telemetry,
+      standing,
+      server,
+      freeBytes,
+      archive: this.#archiver && archiveStatus(this.#archiver, now),
+    });
+    return { facts, problem: problem ?? this.#service.problem };
   }
 
-  start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    return this.#receiver.run(signal);
+  async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const archiver = this.#archiver;
+    if (archiver === undefined) return this.#receiver.run(signal);
+    const last = await archiver.findEnd(signal);
+    void archiver.run(signal);
+    void this.#service.run(signal);
+    try {
+      await this.#receiver.run(signal, last);
+    } finally {
+      await archiver.stop();
+    }
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     clearTimeout(this.#announcing);
-    return this.#receiver.stop();
+    await Promise.all([this.#receiver.stop(), this.#archiver?.stop()]);
+  }
+
+  #position(): Position | undefined {
+    const { telemetry } = this.#receiver;
+    const flushed = knownLsn(telemetry, "flushed");
+    const [timeline, segmentSizeBytes] = [telemetry.number("timeline"), telemetry.number("segmentSizeBytes")];
+    const isKnown = flushed !== undefined && timeline > 0 && segmentSizeBytes > 0;
+    return isKnown ? { timeline, flushed, segmentSizeBytes } : undefined;
   }
 
   /** A scraper that comes before the next collection sees the new state too. */
@@ -67,6 +123,8 @@ export class ReceiverInstance implements PluginInstance {
       this.#announcing = undefined;
       if (this.#context.signal.aborted) return;
       this.#page.clearGauges();
+      this.#archivePage?.clearGauges();
+      this.#service.clearGauges();
       this.#show();
       void this.#context.publish();
     }, announceAfterMs);
@@ -84,5 +142,7 @@ export class ReceiverInstance implements PluginInstance {
       space: this.#space,
       bytesPerSecond: this.#rate.bytesPerSecond,
     });
+    if (this.#archiver) this.#archivePage?.show(this.#archiver);
+    this.#service.show();
   }
 }

@@ -1,8 +1,7 @@
 /** The receiver's page: what the shared memory and the thread's messages tell, as metrics. What is not known is left out. */
 import type { Metrics } from "holdfast";
 import type { Space } from "./directory-space.ts";
-import { type CounterName, type GaugeName, type MetricDefinition, metricTable } from "./metric-table.ts";
-import { createReadyMadeHistogram, type Observations } from "./ready-made-histogram.ts";
+import { type CounterName, type GaugeName, metricTable } from "./metric-table.ts";
 import { secondsUntilFull } from "./receive-rate.ts";
 import type { ServerFacts, Standing } from "./receiver/protocol.ts";
 import {
@@ -14,6 +13,7 @@ import {
   states,
   type Telemetry,
 } from "./receiver/telemetry.ts";
+import { RegisteredMetrics } from "./registered-metrics.ts";
 
 /** What a page is made of. Moments are Unix seconds. */
 export interface Knowledge {
@@ -27,25 +27,18 @@ export interface Knowledge {
   readonly bytesPerSecond: number | undefined;
 }
 
-type Labels = Readonly<Record<string, string>>;
-type AnyGauge = ReturnType<Metrics["gauge"]> & { set(labels: Labels, value: number): void };
-type AnyCounter = ReturnType<Metrics["counter"]> & { inc(labels: Labels, by: number): void };
-
 export class ReceiverMetrics {
-  readonly #gauges = new Map<string, AnyGauge>();
-  readonly #counters = new Map<string, AnyCounter>();
-  readonly #counted = new Map<string, number>();
-  readonly #showFlushes: (observations: Observations) => void;
+  readonly #registered: RegisteredMetrics<GaugeName, CounterName>;
+  readonly #set: RegisteredMetrics<GaugeName, CounterName>["set"];
 
   constructor(metrics: Metrics) {
-    let showFlushes: ((observations: Observations) => void) | undefined;
-    for (const { name, type, labels, help } of metricTable as readonly MetricDefinition[]) {
-      const labelNames = [...labels];
-      if (type === "gauge") this.#gauges.set(name, metrics.gauge<string>({ name, help, labelNames }));
-      else if (type === "counter") this.#counters.set(name, metrics.counter<string>({ name, help, labelNames }));
-      else showFlushes = createReadyMadeHistogram(metrics, { name, help, bounds: flushBuckets });
-    }
-    this.#showFlushes = showFlushes ?? (() => {});
+    this.#registered = new RegisteredMetrics(metrics, metricTable, flushBuckets);
+    this.#set = (name, value, labels) => this.#registered.set(name, value, labels);
+  }
+
+  /** Brings a counter up to what somebody else has counted. */
+  countUpTo(name: CounterName, total: number): void {
+    this.#registered.countUpTo(name, total);
   }
 
   /** Sets all gauges, and brings the counters up to what is known. */
@@ -57,18 +50,13 @@ export class ReceiverMetrics {
     this.#count(knowledge.telemetry);
   }
 
-  /** Takes everything off the page that may not be known any more, where no collection has done so. */
   clearGauges(): void {
-    for (const gauge of this.#gauges.values()) {
-      // reset() would give a gauge without labels the value 0, which nobody measured.
-      gauge.reset();
-      gauge.remove({});
-    }
+    this.#registered.clearGauges();
   }
 
   #showStanding({ now, startedAt, telemetry, standing, server }: Knowledge): void {
     this.#set("pgrwl_uptime_seconds", Math.max(0, now - startedAt));
-    for (const state of states) this.#set("pgrwl_receiver_state", telemetry.state === state ? 1 : 0, { state });
+    for (const state of states) this.#set("pgrwl_receiver_state", standing.state === state ? 1 : 0, { state });
     this.#set("pgrwl_connected", isStreaming(telemetry) ? 1 : 0);
     if (isStreaming(telemetry)) this.#set("pgrwl_stream_start_timestamp_seconds", known(telemetry, "streamingSince"));
     const { nextAttemptAt } = standing;
@@ -95,7 +83,10 @@ export class ReceiverMetrics {
   }
 
   #showMoments({ telemetry, lastSegmentAt }: Knowledge): void {
-    this.#showFlushes({ counts: telemetry.list("flushes"), sum: telemetry.number("flushSeconds") });
+    this.#registered.observe("pgrwl_flush_duration_seconds", {
+      counts: telemetry.list("flushes"),
+      sum: telemetry.number("flushSeconds"),
+    });
     this.#set("pgrwl_flush_start_timestamp_seconds", known(telemetry, "flushingSince"));
     this.#set("pgrwl_last_message_timestamp_seconds", known(telemetry, "lastMessageAt"));
     this.#set("pgrwl_last_flush_timestamp_seconds", known(telemetry, "lastFlushAt"));
@@ -110,28 +101,15 @@ export class ReceiverMetrics {
   }
 
   #count(telemetry: Telemetry): void {
-    for (const [name, number] of counters) this.#countUpTo(name, telemetry.number(number));
+    for (const [name, number] of counters) this.#registered.countUpTo(name, telemetry.number(number));
     const disconnects = telemetry.list("disconnects");
     for (const [index, reason] of disconnectReasons.entries()) {
-      this.#countUpTo("pgrwl_disconnects_total", disconnects[index] ?? 0, { reason });
+      this.#registered.countUpTo("pgrwl_disconnects_total", disconnects[index] ?? 0, { reason });
     }
     const gaps = telemetry.list("gaps");
     for (const [index, reason] of gapReasons.entries()) {
-      this.#countUpTo("pgrwl_gaps_total", gaps[index] ?? 0, { reason });
+      this.#registered.countUpTo("pgrwl_gaps_total", gaps[index] ?? 0, { reason });
     }
-  }
-
-  #set(name: GaugeName, value: number | undefined, labels: Labels = {}): void {
-    if (value !== undefined) this.#gauges.get(name)?.set(labels, value);
-  }
-
-  /** From the start with 0: `increase()` misses the first event of a series that was not there before. */
-  #countUpTo(name: CounterName, total: number, labels: Labels = {}): void {
-    const key = [name, ...Object.values(labels)].join(" ");
-    const counted = this.#counted.get(key) ?? 0;
-    this.#counted.set(key, total);
-    // A total that has shrunk began anew.
-    this.#counters.get(name)?.inc(labels, total >= counted ? total - counted : total);
   }
 }
 

@@ -43,11 +43,6 @@ const oldRetention = (prefix: string): Row[] => [
   [`${prefix}.sync_interval`, "duration"],
   [`${prefix}.keep_period`, "duration"],
 ];
-const uploader = (prefix: string): Row[] => [
-  [`${prefix}.sync_interval`, "duration"],
-  [`${prefix}.max_concurrency`, "number"],
-];
-
 export const originalKeys: readonly OriginalKey[] = [
   ...all("info", "directory", [["main.directory", "text"]]),
   ...all("info", "slot", [["receiver.slot", "text"]]),
@@ -61,11 +56,8 @@ export const originalKeys: readonly OriginalKey[] = [
     ["devconfig.pprof.enable", "flag"],
     ["dev_config.pprof.enable", "flag"],
   ]),
-  ...all("info", "nowhere: WAL stays in the directory, as the server sent it", [
+  ...all("info", "archive.storage", [
     ["storage.name", "text"],
-    ["storage.compression.algo", "text"],
-    ["storage.encryption.algo", "text"],
-    ["storage.encryption.pass", "text"],
     ...["host", "user", "pass", "pkey_path", "pkey_pass", "base_dir"].map(
       (name): Row => [`storage.sftp.${name}`, "text"],
     ),
@@ -76,14 +68,30 @@ export const originalKeys: readonly OriginalKey[] = [
     ["storage.s3.use_path_style", "flag"],
     ["storage.s3.disable_ssl", "flag"],
   ]),
-  ...all("info", "nowhere: this version uploads nothing", [
-    ...uploader("storage.uploader"),
-    ...uploader("receiver.uploader"),
+  ...all("info", "archive.compression", [["storage.compression.algo", "text"]]),
+  ...all("info", "archive.encryption", [
+    ["storage.encryption.algo", "text"],
+    ["storage.encryption.pass", "text"],
   ]),
-  ...all("warn", "nowhere: this version deletes nothing", [
+  ...all("info", "archive.concurrency", [
+    ["storage.uploader.max_concurrency", "number"],
+    ["receiver.uploader.max_concurrency", "number"],
+  ]),
+  ...all("info", "nowhere: a segment is uploaded as soon as it is complete", [
+    ["storage.uploader.sync_interval", "duration"],
+    ["receiver.uploader.sync_interval", "duration"],
+  ]),
+  ...all("info", "archive.retention", [
     ...oldRetention("storage.retention"),
     ...oldRetention("receiver.retention"),
-    ...retention("retention"),
+    ["retention.enable", "flag"],
+    ["retention.value", "duration"],
+  ]),
+  ...all("info", "nowhere: WAL stays that a base backup in the archive needs", [
+    ["retention.type", "text"],
+    ["retention.keep_last", "number"],
+  ]),
+  ...all("warn", "nowhere: this version deletes no base backups", [
     ...retention("backup.retention"),
     ["backup.walretention.enable", "flag"],
     ["backup.walretention.receiver_addr", "text"],
@@ -124,7 +132,7 @@ function toShape(sections: Sections): Record<string, z.ZodType> {
   );
 }
 
-type Scalar = string | number | boolean;
+export type Scalar = string | number | boolean;
 
 /** What the originals' keys say, by key (`main.directory`), in the order of the schema. */
 export function readOriginalKeys(config: Readonly<Record<string, unknown>>): ReadonlyMap<string, Scalar> {
@@ -144,26 +152,4 @@ export function notesOn(found: ReadonlyMap<string, unknown>): SettingNote[] {
     const known = keyNamed.get(key);
     return known === undefined ? [] : [{ level: known.level, key, here: known.here }];
   });
-}
-
-/** Why a configuration of the original cannot be run yet: WAL would not go where, or not be stored as, it says. */
-export function unsupportedStorage(found: ReadonlyMap<string, Scalar>): { key: string; message: string }[] {
-  const isUnset = (key: string, ...unset: Scalar[]) => ["", ...unset].includes(found.get(key) ?? "");
-  return [
-    {
-      key: "storage.name",
-      isFine: isUnset("storage.name", "local"),
-      message: "expected local: this version stores WAL in the directory alone, and uploads none",
-    },
-    {
-      key: "storage.compression.algo",
-      isFine: isUnset("storage.compression.algo", "none"),
-      message: "expected none: this version stores WAL as it is, remove the key to receive uncompressed",
-    },
-    {
-      key: "storage.encryption.algo",
-      isFine: isUnset("storage.encryption.algo", "none"),
-      message: "expected none: this version stores WAL as it is, remove the key to receive unencrypted",
-    },
-  ].filter(({ isFine }) => !isFine);
 }

@@ -1,7 +1,14 @@
 /** The receiving thread as its instance sees it: started, heard, stopped. What it measures is in `telemetry`. */
 import type { Log } from "holdfast";
 import type { Environment } from "../common/postgres/conninfo.ts";
-import type { FromThread, ReceiverSettings, ServerFacts, Standing, ToThread } from "./receiver/protocol.ts";
+import type {
+  FromThread,
+  LastArchived,
+  ReceiverSettings,
+  ServerFacts,
+  Standing,
+  ToThread,
+} from "./receiver/protocol.ts";
 import { Telemetry } from "./receiver/telemetry.ts";
 
 /** Beside this file in the sources; the executable keeps the entry points' tree below its root. */
@@ -26,6 +33,8 @@ export interface ReceiverThreadOptions {
   now(): number;
   /** It stands elsewhere than before. */
   onStanding?(): void;
+  /** A segment or a history has its final name, durably. */
+  onFile?(name: string): void;
   /** The thread's module. Default: the receiver. */
   readonly entry?: string;
   /** How long a stop may take. Default: eight seconds. */
@@ -68,9 +77,10 @@ export class ReceiverThread {
   /**
    * Runs the thread until the signal is aborted and it has stopped. A thread that has nothing more to do, because of
    * `no_loop` or `end_position`, is waited for no longer, and nothing takes its place.
+   * @param lastArchived Where the archive ends, if that is known and the folder does not reach further.
    * @throws {Error} It failed; the message is its own.
    */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, lastArchived?: LastArchived): Promise<void> {
     if (signal.aborted) return;
     const { settings, environment, entry = receiverEntry } = this.#options;
     const worker = new Worker(entry, { env: defined(environment) });
@@ -81,7 +91,8 @@ export class ReceiverThread {
       this.#fail(`The receiving thread failed: ${saidIn(event.message)}`);
     };
     worker.addEventListener("close", () => this.#closed());
-    this.#tell({ kind: "start", settings, environment: defined(environment), telemetry: this.telemetry.buffer });
+    const { buffer: telemetry } = this.telemetry;
+    this.#tell({ kind: "start", settings, environment: defined(environment), telemetry, lastArchived });
     signal.addEventListener("abort", () => void this.stop(), { once: true });
     await this.#ended.promise;
   }
@@ -124,8 +135,10 @@ export class ReceiverThread {
         return;
       case "segment":
         this.#lastSegmentAt = now();
+        this.#options.onFile?.(message.name);
         return;
       case "history":
+        this.#options.onFile?.(message.name);
         return;
       case "gap": {
         const { reason, refused, message: text } = message;

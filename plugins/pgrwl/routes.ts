@@ -1,7 +1,8 @@
 /** The original's HTTP API in receive mode, under the paths of all its generations. Shapes: pgrwl, internal/httpsrv. */
 import { type Context, Hono } from "hono";
 import { formatLsn } from "../common/postgres/lsn.ts";
-import { type CompleteSegment, listCompleteSegments } from "./complete-segments.ts";
+import { messageOf } from "../common/storage/errors.ts";
+import { redactArchive } from "./archive/settings.ts";
 import { redactConnection } from "./connection.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { knownLsn, lagBytes } from "./metrics.ts";
@@ -9,6 +10,7 @@ import type { ServerFacts, Standing } from "./receiver/protocol.ts";
 import { gapReasons, type Telemetry } from "./receiver/telemetry.ts";
 import type { Gap } from "./receiver-thread.ts";
 import type { Settings } from "./settings.ts";
+import type { WalListing } from "./wal-listing.ts";
 
 /** What the routes tell of; its members change. */
 export interface Receiver {
@@ -22,11 +24,13 @@ export interface RoutesOptions {
   readonly settings: Settings;
   readonly receiver: Receiver;
   now(): number;
+  /** The items of `/api/v1/wals`. */
+  readonly listing: WalListing;
 }
 
 type Handler = (c: Context) => Response | Promise<Response>;
 
-export function createRoutes({ settings, receiver, now }: RoutesOptions): Hono {
+export function createRoutes({ settings, receiver, now, listing }: RoutesOptions): Hono {
   const app = new Hono();
   const get = (paths: readonly string[], handler: Handler) => {
     for (const path of paths) {
@@ -41,10 +45,17 @@ export function createRoutes({ settings, receiver, now }: RoutesOptions): Hono {
   // What the status page of the agent links to.
   app.get("/", (c) => c.redirect("status"));
   get(["/status", "/api/v1/status"], () => json(statusOf(settings, receiver, now())));
-  get(["/config", "/api/v1/brief-config"], () => json({ retention_enable: false }));
+  get(["/config", "/api/v1/brief-config"], () => json({ retention_enable: settings.archive?.retention !== undefined }));
   get(["/api/v1/redacted-config"], () => json(redactedConfig(settings)));
-  const segments = shared(() => listCompleteSegments(settings.directory, segmentSize(receiver)));
-  get(["/api/v1/wals"], async () => json((await segments()).map(walItem)));
+  const wals = shared(() => listing.items());
+  get(["/api/v1/wals"], async (c) => {
+    try {
+      return json(await wals());
+    } catch (error) {
+      c.header("Retry-After", "5");
+      return c.text(`Cannot list WAL: ${messageOf(error)}\n`, 503);
+    }
+  });
   return app;
 }
 
@@ -65,8 +76,6 @@ function shared<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
     return asking;
   };
 }
-
-const segmentSize = ({ telemetry }: Receiver) => telemetry.number("segmentSizeBytes") || undefined;
 
 /** `running_mode` and `stream_status` are the original's; what is unknown is left out. */
 function statusOf(settings: Settings, { telemetry, standing, server, gap }: Receiver, now: number): object {
@@ -104,28 +113,19 @@ function statusOf(settings: Settings, { telemetry, standing, server, gap }: Rece
   };
 }
 
-function walItem({ name, sizeBytes, modifiedAt }: CompleteSegment): object {
-  return {
-    name,
-    ext: "",
-    filename: name,
-    size_mb: sizeBytes / 2 ** 20,
-    uploaded_at: moment(modifiedAt),
-    encrypted: false,
-  };
-}
-
 /** RFC 3339, in UTC. */
 function moment(unixMs: number): string {
   return new Date(unixMs).toISOString();
 }
 
 /** The configuration as it would be written, with all defaults and without secrets. */
-function redactedConfig({ notes: _, end_position, postgres, ...config }: Settings): object {
+function redactedConfig({ notes: _, end_position, postgres, archive, serve, ...config }: Settings): object {
   const text = (seconds: number | undefined) => (seconds === undefined ? undefined : formatGoDuration(seconds * 1000));
   return {
     ...config,
     postgres: postgres && redactConnection(postgres),
+    serve: serve && { ...serve, ...(serve.token === undefined ? {} : { token: "[REDACTED]" }) },
+    archive: archive && redactArchive(archive),
     end_position: end_position === undefined ? undefined : formatLsn(end_position),
     status_interval: text(config.status_interval),
     receive_timeout: text(config.receive_timeout),

@@ -3,9 +3,12 @@ import { isAbsolute } from "node:path";
 import { duration, z } from "holdfast";
 import type { ConnectionKeywords } from "../common/postgres/conninfo.ts";
 import { parseLsn } from "../common/postgres/lsn.ts";
+import { archiveFromOriginal, asksForArchive } from "./archive/original-archive.ts";
+import { archiveSection } from "./archive/settings.ts";
 import { connectionSetting } from "./connection.ts";
-import { notesOn, originalSections, readOriginalKeys, type SettingNote, unsupportedStorage } from "./original-keys.ts";
+import { notesOn, originalSections, readOriginalKeys, type SettingNote } from "./original-keys.ts";
 import type { ReceiverSettings } from "./receiver/protocol.ts";
+import { serveSection } from "./serve-settings.ts";
 
 const text = z.string().min(1);
 const longestSeconds = 86_400;
@@ -62,6 +65,8 @@ export const ownKeys = z.strictObject({
     .refine(({ first, longest }) => first <= longest, "expected first to be at most longest")
     .prefault({})
     .describe("The waits between attempts."),
+  archive: archiveSection.optional().describe("Where ended segments are stored. Default: they stay in the directory."),
+  serve: serveSection.optional().describe("Whether recoveries can fetch WAL from this instance. Default: they cannot."),
 });
 
 /** In the JSON Schema: a key is required unless the original's section of it is there. */
@@ -90,10 +95,14 @@ export const settings = z
     if (directory === undefined && !original.get("main.directory")) refuse("directory", "expected an absolute path");
     if (slot === undefined && !original.get("receiver.slot")) refuse("slot", "expected the name of a replication slot");
     const noLoop = either("no_loop", "receiver.no_loop") ?? false;
-    for (const { key, message } of unsupportedStorage(original)) refuse(key, message);
+    const theirArchive = archiveFromOriginal(original, directory ?? "");
+    if (theirArchive !== undefined && "key" in theirArchive) refuse(theirArchive.key, theirArchive.message);
+    if (config.archive && asksForArchive(original))
+      refuse("storage", "expected archive alone; they mean the same, remove this one");
     if (directory === undefined || slot === undefined || context.issues.length > 0) return z.NEVER;
     const own = Object.fromEntries(Object.entries(config).filter(([key]) => key in ownKeys.shape)) as OwnConfig;
-    return { ...own, directory, slot, no_loop: noLoop, notes: notesOn(original) as readonly SettingNote[] };
+    const archive = config.archive ?? (theirArchive && "storage" in theirArchive ? theirArchive : undefined);
+    return { ...own, archive, directory, slot, no_loop: noLoop, notes: notesOn(original) as readonly SettingNote[] };
   });
 type OwnConfig = z.output<typeof ownKeys>;
 export type Settings = z.output<typeof settings>;

@@ -1,6 +1,8 @@
 /** What people see of the receiver on the agent's status page. What is not known is left out. */
 import type { PluginStatus } from "holdfast";
 import { formatLsn } from "../common/postgres/lsn.ts";
+import type { Archiver } from "./archive/archiver.ts";
+import { formatGoDuration } from "./go-duration.ts";
 import { knownLsn, lagBytes } from "./metrics.ts";
 import type { ServerFacts, Standing } from "./receiver/protocol.ts";
 import type { Telemetry } from "./receiver/telemetry.ts";
@@ -12,9 +14,10 @@ export interface StatusOptions {
   readonly server: ServerFacts | undefined;
   /** Room in the receiver's directory. */
   readonly freeBytes: number | undefined;
+  readonly archive?: PluginStatus | undefined;
 }
 
-export function receiverStatus({ slot, telemetry, standing, server, freeBytes }: StatusOptions): PluginStatus {
+export function receiverStatus({ slot, telemetry, standing, server, freeBytes, archive }: StatusOptions): PluginStatus {
   const { state } = telemetry;
   const lag = lagBytes(telemetry);
   return {
@@ -26,8 +29,26 @@ export function receiverStatus({ slot, telemetry, standing, server, freeBytes }:
       Lag: lag === undefined ? undefined : formatBytes(lag),
       Received: `${formatBytes(telemetry.number("receivedBytes"))}, segments completed: ${telemetry.number("segments")}`,
       Free: freeBytes === undefined ? undefined : formatBytes(freeBytes),
+      ...archive?.facts,
     },
-    problem: standing.state === state ? standing.problem : undefined,
+    problem: (standing.state === state ? standing.problem : undefined) ?? archive?.problem,
+  };
+}
+
+/** What an instance's archive adds. @param now Unix milliseconds. */
+export function archiveStatus({ archive, uploader, problems, report }: Archiver, now: number): PluginStatus {
+  const backlog = uploader?.backlog();
+  const lastUploadAt = uploader?.telemetry.lastUploadAt;
+  const age = (unixMs: number) => formatGoDuration(Math.floor(Math.max(0, now - unixMs) / 1000) * 1000);
+  const waiting = backlog && `${backlog.files} files, ${formatBytes(backlog.bytes)}`;
+  return {
+    facts: {
+      Archive: archive?.description ?? "not opened",
+      "To archive": backlog?.oldestAt === undefined ? waiting : `${waiting}, oldest ${age(backlog.oldestAt)}`,
+      "Last archived": lastUploadAt === undefined ? undefined : `${age(lastUploadAt)} ago`,
+      Retention: report && `${report.outcome.replaceAll("_", " ")}, ${report.deletedFiles} of ${report.files} files`,
+    },
+    problem: problems[0]?.message ?? (report?.doubts[0] && `Retention deletes nothing: ${report.doubts[0]}`),
   };
 }
 

@@ -9,6 +9,7 @@ debian_servers=(
   "openssl:/usr/bin/openssl"
   "openssh-server:/usr/sbin/sshd"
   "chromium:/usr/bin/chromium"
+  "faketime:/usr/lib/*/faketime/libfaketime.so.1"
 )
 
 # install_servers [PACKAGE...]: installs those of the packages (default: all) that are missing. Prints why it cannot,

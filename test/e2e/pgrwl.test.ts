@@ -126,8 +126,10 @@ describeWith(["dist/holdfast"], "check", () => {
     const { status, stderr } = await runOnce(["check", `--config.file=${file}`]);
     expect(status).toBe(2);
     expect(stderr).toContain(
-      'holdfast.yml:7:24: Cannot read plugins.pgrwl.config.storage.name "s3": expected local: this version stores WAL in the directory alone',
+      'holdfast.yml:7:24: Cannot read plugins.pgrwl.config.storage.name "s3": Cannot use storage.name s3: storage.s3 is required',
     );
-    expect(stderr).toContain("plugins.pgrwl.config.storage.compression.algo");
+    const s3 = "{ url: http://s3, access_key_id: a, secret_access_key: b, bucket: wal, region: eu }";
+    await writeFile(file, yaml(`{ name: s3, compression: { algo: gzip }, s3: ${s3} }`));
+    expect(await runOnce(["check", `--config.file=${file}`])).toMatchObject({ status: 0 });
   });
 });

@@ -138,9 +138,13 @@ describeWith(["postgresql"], "the plugin and its thread", () => {
     expect(page).not.toContain("pgrwl_next_attempt_timestamp_seconds");
     expect(sampleValue(page, "pgrwl_connected")).toBe(1);
     await server.stop();
-    const away = await published("waiting");
+    // The state is in shared memory, the time of the next attempt in a message behind it.
+    const away = await waitFor("a page with the next attempt", () => {
+      const page = instance.test.published.at(-1) ?? "";
+      return page.includes("pgrwl_next_attempt_timestamp_seconds ") && page;
+    });
+    expect(sampleValue(away, "pgrwl_receiver_state", { state: "waiting" })).toBe(1);
     expect(sampleValue(away, "pgrwl_connected")).toBe(0);
-    expect(away).toContain("pgrwl_next_attempt_timestamp_seconds ");
     expect(away).not.toContain("pgrwl_lag_bytes");
   });
 

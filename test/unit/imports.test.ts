@@ -36,7 +36,6 @@ function partOf(path: string): string {
 function mayImport(from: string, to: string): boolean {
   if (from === to) return true;
   if (from.startsWith("plugins/")) return to === "plugins/common";
-  // The table of built-in plugins is the only way from the agent to them.
   return (allowed[from] ?? []).some((part) => to === part || to.startsWith(`${part}/`));
 }
 
@@ -53,4 +52,6 @@ test.each(files)("%s imports only what its part may", async (file) => {
   expect(wrong).toEqual([]);
   const toPlugins = imported.some((part) => part.startsWith("plugins/") && part !== "plugins/common");
   if (file.startsWith("agent/")) expect(toPlugins).toBe(file === "agent/host/builtin.ts");
+  // What is common to plugins is common to commands too; no other part of the agent needs it.
+  if (imported.includes("plugins/common")) expect(file).toMatch(/^(?:plugins|agent\/commands)\//);
 });

@@ -27,12 +27,21 @@ export interface ReceiverSettings {
   readonly flushBytes: number;
 }
 
+/** Where an archive of the folder's WAL ends. */
+export interface LastArchived {
+  /** A segment. */
+  readonly name: string;
+  readonly systemIdentifier: string;
+}
+
 export type ToThread =
   | {
       readonly kind: "start";
       readonly settings: ReceiverSettings;
       readonly environment: Environment;
       readonly telemetry: SharedArrayBuffer;
+      /** For a folder that has lost what was archived: a start behind it is a gap. Undefined: there is none, or nobody knows. */
+      readonly lastArchived?: LastArchived | undefined;
     }
   /** Flush, tell the server, end the stream. Answered by `stopped`. */
   | { readonly kind: "stop" };

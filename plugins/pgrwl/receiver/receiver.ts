@@ -8,7 +8,7 @@ import { type Disk, DiskError } from "./disk.ts";
 import { type Failure, failureOf } from "./failures.ts";
 import { GapError, remedies } from "./gaps.ts";
 import { LagClock } from "./lag-clock.ts";
-import type { FromThread, ReceiverSettings, Standing } from "./protocol.ts";
+import type { FromThread, LastArchived, ReceiverSettings, Standing } from "./protocol.ts";
 import { Session } from "./session.ts";
 import type { LastSegment } from "./start-position.ts";
 import { disconnectReasons, gapReasons, type Telemetry } from "./telemetry.ts";
@@ -19,6 +19,7 @@ export interface ReceiverOptions {
   readonly telemetry: Telemetry;
   readonly disk: Disk;
   readonly tell: (message: FromThread) => void;
+  readonly lastArchived?: LastArchived | undefined;
 }
 
 /** What one connection leaves to the next. */
@@ -26,6 +27,8 @@ export interface Memory {
   /** The last segment that was completed here; its file may be archived meanwhile. */
   last?: LastSegment | undefined;
   systemIdentifier?: string | undefined;
+  /** What the archive ended with when the process began, until a session has looked at it. */
+  lastArchived?: LastArchived | undefined;
   /** The gap behind which the next stream begins, at the slot's position, then at the server's. */
   beyondGap?: "slot" | "server" | undefined;
   /** The server has given this slot up; it is of no more use. */
@@ -50,7 +53,7 @@ export class Receiver {
   readonly #stop = new AbortController();
   readonly #backOff: BackOff;
   readonly #lag = new LagClock();
-  readonly #memory: Memory = { ignored: new Set() };
+  readonly #memory: Memory;
   #isStopping = false;
   #lock: DirectoryLock | undefined;
   #session: Session | undefined;
@@ -59,6 +62,7 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    this.#memory = { ignored: new Set(), lastArchived: options.lastArchived };
     this.#backOff = new BackOff(options.settings.firstBackOffMs, options.settings.longestBackOffMs);
   }
 

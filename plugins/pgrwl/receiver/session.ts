@@ -16,6 +16,7 @@ import type { LagClock } from "./lag-clock.ts";
 import type { FromThread, ReceiverSettings } from "./protocol.ts";
 import type { Memory } from "./receiver.ts";
 import { Server } from "./server.ts";
+import { keepsNothing, openSlot } from "./slot.ts";
 import { chooseStart, type ServerState, type StartPosition, withoutFiles } from "./start-position.ts";
 import { WalStream } from "./stream.ts";
 import { gapReasons, type Telemetry } from "./telemetry.ts";
@@ -94,7 +95,8 @@ export class Session {
       onSetAside: (file, reason) => this.#onSetAside(file, reason),
     });
     try {
-      state = await this.#withSlot(state, segmentSizeBytes);
+      const examine = () => void this.#chooseStart(state, segmentSizeBytes);
+      state = { ...state, slotLsn: await openSlot(this.#server, this.#options, examine) };
       await this.#receive(files, state, segmentSizeBytes, mode);
       return "finished";
     } catch (error) {
@@ -124,37 +126,6 @@ export class Session {
     return { ...system, isStandby, history, slotLsn: undefined };
   }
 
-  /**
-   * Where the slot stands; makes it if it is missing.
-   * @throws {GapError} The server is none to make a slot on: it would keep WAL there that nobody comes for.
-   */
-  async #withSlot(state: ServerState, segmentSizeBytes: number): Promise<ServerState> {
-    const { settings, telemetry, memory, log } = this.#options;
-    let slot = await this.#server.slot(settings.slot);
-    const lost = memory.lostSlot;
-    // By now it may be another one: somebody made it anew, or another server answers at this address.
-    if (lost !== undefined && slot !== undefined && slot.restartLsn === lost.restartLsn) {
-      await this.#server.dropSlot(settings.slot);
-      slot = undefined;
-    }
-    // Only now: the server refuses to drop it while the connection of before still has it.
-    memory.lostSlot = undefined;
-    if (slot === undefined) {
-      if (!settings.createSlot)
-        throw new Error(
-          `Cannot receive WAL: the server has no replication slot "${settings.slot}", and create_slot is off; ` +
-            `create it with SELECT pg_create_physical_replication_slot('${settings.slot}', true)`,
-        );
-      this.#chooseStart(state, segmentSizeBytes);
-      await this.#server.createSlot(settings.slot);
-      telemetry.add("slotsCreated");
-      log("warn", "The replication slot was missing and has been created", { slot: settings.slot });
-      slot = await this.#server.slot(settings.slot);
-    }
-    if (slot?.restartLsn !== undefined) telemetry.setLsn("slotRestart", slot.restartLsn);
-    return { ...state, slotLsn: slot?.restartLsn };
-  }
-
   async #receive(files: WalFiles, state: ServerState, segmentSizeBytes: number, mode: number): Promise<void> {
     const { telemetry, lag, memory, log, settings } = this.#options;
     const { start, since } = this.#chooseStart(state, segmentSizeBytes);
@@ -179,6 +150,7 @@ export class Session {
 
   #chooseStart(state: ServerState, segmentSizeBytes: number): { start: StartPosition; since: number } {
     const { settings, memory, disk, telemetry, log } = this.#options;
+    this.#rememberArchive(segmentSizeBytes);
     const known = memory.systemIdentifier;
     if (known !== undefined && known !== state.systemIdentifier && memory.last)
       throw new GapError(
@@ -221,6 +193,16 @@ export class Session {
     }
     telemetry.setLsn("flushed", start.lsn);
     return { start, since: newestAt > 0 ? newestAt / 1000 : now };
+  }
+
+  /** What the archive ends with counts like a segment that was completed here: the folder may have lost it since. */
+  #rememberArchive(segmentSizeBytes: number): void {
+    const { memory } = this.#options;
+    const { lastArchived } = memory;
+    memory.lastArchived = undefined;
+    if (lastArchived === undefined || memory.last !== undefined) return;
+    memory.last = parseSegmentName(lastArchived.name, segmentSizeBytes);
+    memory.systemIdentifier = lastArchived.systemIdentifier;
   }
 
   /** @returns What follows when the timeline has ended; undefined when reception has. */
@@ -367,15 +349,4 @@ export class Session {
     for (const file of filesInTheWay(settings.directory, gap, state, segmentSizeBytes))
       files.setAside(file, `gap: ${reason}`);
   }
-}
-
-/**
- * Servers before 18 let a slot be used that they have given up, and keep nothing for it. A status that came late may have
- * given it a position again: what it should have kept from there on is gone all the same.
- */
-function keepsNothing(gap: GapError, { slotLsn }: ServerState, segmentSizeBytes: number): boolean {
-  if (gap.reason !== "wal_removed") return gap.reason === "slot_lost";
-  if (slotLsn === undefined) return true;
-  const removed = parseSegmentName(/[0-9A-F]{24}/.exec(gap.message)?.[0] ?? "", segmentSizeBytes);
-  return removed !== undefined && removed.number >= segmentAt(slotLsn, segmentSizeBytes);
 }

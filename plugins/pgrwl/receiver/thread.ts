@@ -17,8 +17,9 @@ self.onmessage = ({ data }: MessageEvent<ToThread>) => {
     else tell({ kind: "stopped" });
     return;
   }
-  const { settings, environment } = data;
-  receiver = new Receiver({ settings, environment, telemetry: new Telemetry(data.telemetry), disk: new Disk(), tell });
+  const { settings, environment, lastArchived } = data;
+  const telemetry = new Telemetry(data.telemetry);
+  receiver = new Receiver({ settings, environment, telemetry, disk: new Disk(), tell, lastArchived });
   receiver.run().then(
     () => {
       if (isStopping) tell({ kind: "stopped" });

@@ -26,6 +26,7 @@ const keywords: Readonly<Record<string, Keyword>> = {
   minItems: (least: number, value) => !Array.isArray(value) || value.length >= least,
   items: (schema: Schema, value, root) => !Array.isArray(value) || value.every((item) => fits(schema, item, root)),
   anyOf: some,
+  oneOf: (schemas: readonly Schema[], value, root) => schemas.filter((one) => fits(one, value, root)).length === 1,
   allOf: all,
   not: (schema: Schema, value, root) => !fits(schema, value, root),
   if: (schema: Schema, value, root, whole) => {
@@ -42,7 +43,17 @@ const keywords: Readonly<Record<string, Keyword>> = {
     !isObject(value) ||
     Object.keys(value).every((key) => Object.hasOwn(properties as object, key) || fits(schema, value[key], root)),
 };
-const annotations = new Set(["$schema", "$defs", "title", "description", "default", "deprecated", "then", "else"]);
+const annotations = new Set([
+  "$schema",
+  "$defs",
+  "title",
+  "description",
+  "default",
+  "deprecated",
+  "format",
+  "then",
+  "else",
+]);
 
 function fits(schema: Schema | boolean, value: unknown, root: Schema): boolean {
   if (typeof schema === "boolean") return schema;

@@ -24,6 +24,8 @@ export interface ConnectorOptions {
 export class Connector {
   readonly #options: ConnectorOptions;
   #session: Promise<SftpSession> | undefined;
+  /** The same, once it is made. */
+  #made: SftpSession | undefined;
   #isClosed = false;
 
   constructor(options: ConnectorOptions) {
@@ -36,20 +38,28 @@ export class Connector {
     if (this.#isClosed)
       return Promise.reject(new StorageError("unavailable", `Cannot use ${host}:${port}: the storage was closed`));
     if (this.#session !== undefined) return this.#session;
-    const opening = this.#open(() => {
-      if (this.#session === opening) this.#session = undefined;
-    });
+    const forget = () => {
+      if (this.#session !== opening) return;
+      this.#session = undefined;
+      this.#made = undefined;
+    };
+    const opening = this.#open(forget);
     this.#session = opening;
-    opening.catch(() => {
-      if (this.#session === opening) this.#session = undefined;
-    });
+    opening.then((session) => {
+      if (this.#session === opening) this.#made = session;
+    }, forget);
     return opening;
   }
 
+  /** A connection that is still being made is not waited for: a server that hangs would take its time. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const session = await this.#session?.catch(() => undefined);
-    await session?.close();
+    if (this.#made !== undefined) await this.#made.close();
+    else
+      this.#session?.then(
+        (session) => session.close(),
+        () => {},
+      );
   }
 
   /** Keys and known hosts are read each time: who replaces a file need not restart anything. */

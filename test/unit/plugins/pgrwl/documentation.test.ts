@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { parse } from "yaml";
+import { failureReasons } from "../../../../plugins/common/wal-archive/errors.ts";
 import { metricsTable, originalKeysTable, settingsTable } from "../../../../plugins/pgrwl/document.ts";
-import { metricTable } from "../../../../plugins/pgrwl/metric-table.ts";
+import { archiveMetricTable, metricTable } from "../../../../plugins/pgrwl/metric-table.ts";
 import { disconnectReasons, gapReasons, states } from "../../../../plugins/pgrwl/receiver/telemetry.ts";
 import { settings } from "../../../../plugins/pgrwl/settings.ts";
 
@@ -25,19 +26,21 @@ test.each([
   ["states", states],
   ["reasons of a gap", gapReasons],
   ["reasons of a disconnect", disconnectReasons],
+  ["reasons of the archive", failureReasons],
 ])("docs/plugins/pgrwl.md has a row for each of the %s", async (_, values) => {
   const text = await page.text();
   for (const value of values) expect(text).toContain(`\n| \`${value}\` | `);
 });
 
 test("names follow the conventions, and no label measures", () => {
-  const names = metricTable.map(({ name }) => name);
+  const tables = [...metricTable, ...archiveMetricTable];
+  const names = tables.map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
-  for (const { name, type, labels, help } of metricTable) {
+  for (const { name, type, labels, help } of tables) {
     expect(name.endsWith("_total")).toBe(type === "counter");
     expect(name).not.toMatch(/_age_|_timestamp$/);
     expect(help).toEndWith(".");
-    for (const label of labels) expect(["state", "reason", "system_identifier", "version"]).toContain(label);
+    for (const label of labels) expect(["state", "reason", "result", "system_identifier", "version"]).toContain(label);
   }
 });
 
@@ -49,7 +52,7 @@ function problemsOf(yaml: string): unknown[] {
 
 test("the examples of docs/plugins/pgrwl.md are right", async () => {
   const examples = [...(await page.text()).matchAll(/```yaml\n(plugins:.*?)```/gs)].map(([, yaml]) => yaml ?? "");
-  expect(examples.length).toBe(2);
+  expect(examples.length).toBe(3);
   expect(examples.flatMap(problemsOf)).toEqual([]);
 });
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gapReasons, type Telemetry } from "../../../../plugins/pgrwl/receiver/telemetry.ts";
 import { createRoutes, type Receiver } from "../../../../plugins/pgrwl/routes.ts";
 import { settings } from "../../../../plugins/pgrwl/settings.ts";
+import { WalListing } from "../../../../plugins/pgrwl/wal-listing.ts";
 import { createFolder } from "../../../harness/folders.ts";
 import { inState, now, streaming } from "./receiver-under-test.ts";
 
@@ -16,7 +17,11 @@ function routes(known: Partial<Receiver> & { telemetry: Telemetry }, config: obj
     gap: undefined,
     ...known,
   };
-  return createRoutes({ settings: settings.parse({ ...least, ...config }), receiver, now: () => now });
+  const read = settings.parse({ ...least, ...config });
+  const { directory } = read;
+  const segmentSizeBytes = () => known.telemetry.number("segmentSizeBytes") || undefined;
+  const listing = new WalListing({ directory, signal: new AbortController().signal, segmentSizeBytes });
+  return createRoutes({ settings: read, receiver, now: () => now, listing });
 }
 
 test("/healthz answers 200 and nothing else, whatever the receiver and the method", async () => {
@@ -101,7 +106,10 @@ test("/api/v1/wals lists complete segments in the original's shape", async () =>
   await writeFile(`${file}.partial`, "");
   const response = await routes({ telemetry: streaming() }, { directory: folder.path }).request("/api/v1/wals");
   expect(await response.json()).toEqual([
-    { name, ext: "", filename: name, size_mb: 16, uploaded_at: "2026-01-02T12:00:00.000Z", encrypted: false },
+    {
+      ...{ name, ext: "", filename: name, size_mb: 16, uploaded_at: "2026-01-02T12:00:00.000Z", encrypted: false },
+      ...{ local: true, archived: false },
+    },
   ]);
 });
 

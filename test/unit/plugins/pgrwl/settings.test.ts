@@ -89,22 +89,29 @@ test("a configuration of the original is taken as it stands, and each key noted"
     backup: { cron: "0 3 * * *" },
   });
   expect(receiverSettings(config)).toMatchObject({ directory: "/mnt/wals", slot: "pgrwl_v5", noLoop: true });
+  expect(config.archive).toMatchObject({
+    storage: { type: "local", directory: "/mnt/wals" },
+    compression: "none",
+    concurrency: 4,
+    keep_local: { segments: 16 },
+    retention: { keep: 300, interval: 10, keep_from: [], dry_run: false },
+  });
   expect(config.notes.map(({ level, key, here }) => `${level} ${key}: ${here.split(":")[0]}`)).toEqual([
     "info main.directory: directory",
     "info main.listen_port: listen, a key of the instance beside config",
     "info receiver.slot: slot",
     "info receiver.no_loop: no_loop",
+    "info receiver.uploader.max_concurrency: archive.concurrency",
     "info receiver.uploader.sync_interval: nowhere",
-    "info receiver.uploader.max_concurrency: nowhere",
     "info log.level: log.level, at the top of the file",
     "info log.format: log.format, at the top of the file",
     "info log.add_source: nowhere",
     "info metrics.enable: nowhere",
     "info dev_config.pprof.enable: nowhere",
-    "info storage.name: nowhere",
-    "warn storage.retention.enable: nowhere",
-    "warn storage.retention.sync_interval: nowhere",
-    "warn storage.retention.keep_period: nowhere",
+    "info storage.name: archive.storage",
+    "info storage.retention.enable: archive.retention",
+    "info storage.retention.sync_interval: archive.retention",
+    "info storage.retention.keep_period: archive.retention",
     "warn backup.cron: nowhere",
   ]);
 });
@@ -146,11 +153,65 @@ test("a key of the original follows the rules of ours", () => {
 
 test.each([
   [{ name: "s3" }, ["storage.name"]],
-  [{ name: "sftp", compression: { algo: "zstd" } }, ["storage.name", "storage.compression.algo"]],
-  [{ encryption: { algo: "aes-256-gcm", pass: "x" } }, ["storage.encryption.algo"]],
+  [{ name: "sftp", sftp: { host: "a", user: "b", base_dir: "/c" } }, ["storage"]],
+  [{ name: "ftp" }, ["storage.name"]],
+  [{ encryption: { algo: "rot13", pass: "x" } }, ["storage.encryption.algo"]],
+  [{ encryption: { algo: "aes-256-gcm" } }, ["storage"]],
   [{ name: "", compression: { algo: "" }, encryption: { pass: "x" } }, []],
-])("of storage %j what would change where WAL goes is refused", (storage, keys) => {
+])("of the original's storage %j what cannot be is refused", (storage, keys) => {
   expect(problems({ ...least, storage }).map(([key]) => key)).toEqual(keys);
+});
+
+test("the original's storage is an archive", () => {
+  const s3 = { url: "https://s3", access_key_id: "a", secret_access_key: "b", bucket: "wal", region: "eu" };
+  const encryption = { algo: "aesgcm", pass: "p" };
+  const storage = { name: "s3", compression: { algo: "gzip" }, encryption, s3: { ...s3, use_path_style: true } };
+  expect(settings.parse({ ...least, storage, receiver: { uploader: { max_concurrency: 3 } } }).archive).toMatchObject({
+    storage: { type: "s3", endpoint: "https://s3", bucket: "wal", prefix: least.directory, path_style: true },
+    compression: "gzip",
+    encryption: { algorithm: "aes-256-gcm", passphrase: "p" },
+    concurrency: 3,
+  });
+  expect(settings.parse({ ...least, storage: { name: "local" } }).archive).toBeUndefined();
+  const archive = { storage: { type: "local", directory: "/archive" } };
+  expect(problems({ ...least, archive, storage })).toEqual([
+    ["storage", "expected archive alone; they mean the same, remove this one"],
+  ]);
+});
+
+const archived = (more: object) => ({
+  ...least,
+  archive: { storage: { type: "local", directory: "/archive" }, ...more },
+});
+
+test("an archive needs a storage; the rest has the values of the documentation", () => {
+  expect(settings.parse(archived({})).archive).toMatchObject({
+    compression: "none",
+    concurrency: 2,
+    keep_local: { segments: 16 },
+    ship_partial: 0,
+  });
+  expect(settings.parse(archived({ keep_local: "2h" })).archive?.keep_local).toEqual({ seconds: 7200 });
+  expect(
+    settings.parse(archived({ retention: { keep: "30d", keep_from: "/b/*/backup_label" } })).archive,
+  ).toMatchObject({
+    retention: { keep: 2_592_000, keep_from: ["/b/*/backup_label"], dry_run: false, interval: 3600 },
+  });
+});
+
+test.each([
+  [{ storage: { type: "ftp" } }, "archive.storage.type"],
+  [{ keep_local: "16" }, "archive.keep_local"],
+  [{ keep_local: -1 }, "archive.keep_local"],
+  [{ concurrency: 0 }, "archive.concurrency"],
+  [{ ship_partial: "1ms" }, "archive.ship_partial"],
+  [{ retention: {} }, "archive.retention.keep"],
+  [{ retention: { keep: "1s" } }, "archive.retention.keep"],
+  [{ retention: { keep: "1d", keep_from: "label" } }, "archive.retention.keep_from"],
+  [{ encryption: { algorithm: "aes-256-gcm" } }, "archive.encryption.passphrase"],
+  [{ compression: "lz4" }, "archive.compression"],
+])("%j in an archive is refused", (config, key) => {
+  expect(problems(archived(config)).map(([at]) => at)).toEqual([key]);
 });
 
 test("the JSON Schema accepts what the schema does", () => {
@@ -158,6 +219,7 @@ test("the JSON Schema accepts what the schema does", () => {
   expect(accepts(schema, least)).toBe(true);
   expect(accepts(schema, { main: { directory: "/wal" }, receiver: { slot: "x" } })).toBe(true);
   expect(accepts(schema, { ...least, postgres: { port: 5432 } })).toBe(true);
+  expect(accepts(schema, archived({ keep_local: 3, compression: { algorithm: "zstd", level: 9 } }))).toBe(true);
   expect(accepts(schema, { slot: "x" })).toBe(false);
   expect(accepts(schema, { ...least, directry: "x" })).toBe(false);
 });

@@ -1,0 +1,54 @@
+/** Where `restore-command` fetches from, as its flags say. */
+import { readFile } from "node:fs/promises";
+import { openInstanceArchive } from "../../plugins/common/wal-archive/instance-archive.ts";
+import { WalLookup } from "../../plugins/common/wal-archive/lookup.ts";
+import { ServeClient } from "../../plugins/common/wal-archive/serve-client.ts";
+import type { WalSource } from "../../plugins/common/wal-archive/wal-source.ts";
+import { parseDuration } from "../sdk/units.ts";
+import { archivingInstance } from "./archiving-instance.ts";
+import { type FlagValues, UsageError } from "./command.ts";
+
+/** @throws {UsageError} The flags, a file that they name or the configuration is wrong. */
+export async function openSource(flags: FlagValues): Promise<WalSource> {
+  const address = flags.text("serve-addr");
+  if (address !== undefined) {
+    for (const flag of ["config.file", "instance"]) {
+      if (flags.isSet(flag))
+        throw new UsageError(`Cannot use --${flag} beside --serve-addr: WAL comes from one of them`);
+    }
+    const token = await readFlagFile(flags, "token-file");
+    const ca = await readFlagFile(flags, "ca-file");
+    return new ServeClient({ address, token: token?.trim(), ca });
+  }
+  for (const flag of ["token-file", "ca-file"]) {
+    if (flags.isSet(flag)) throw new UsageError(`Cannot use --${flag} without --serve-addr`);
+  }
+  const { instance } = await archivingInstance(flags);
+  const archive = await openInstanceArchive(instance, process.env);
+  const description = archive?.description ?? instance.directory ?? "";
+  return new WalLookup({
+    directory: instance.directory,
+    archive: archive && (() => archive),
+    description,
+    servesPartial: () => instance.servesPartial,
+    expectsWal: true,
+  });
+}
+
+/** @throws {UsageError} It is no duration. */
+export function readRetryMs(flags: FlagValues): number {
+  const written = flags.text("retry-timeout") ?? "60s";
+  const seconds = parseDuration(written);
+  if (seconds !== undefined) return seconds * 1000;
+  throw new UsageError(`Cannot use --retry-timeout=${written}: expected a duration such as 60s`);
+}
+
+async function readFlagFile(flags: FlagValues, flag: string): Promise<string | undefined> {
+  const path = flags.text(flag);
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new UsageError(`Cannot read --${flag}=${path}`, { cause });
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * An archive of WAL in a storage: whole, verified files under the names of PostgreSQL. What holdfast and every version of
+ * pgrwl have stored is found and read, in any format, whatever the settings say of what is written now.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { decode, encode, extensionOf } from "../codec/codec.ts";
+import { CodecError } from "../codec/errors.ts";
+import type { CodecSettings } from "../codec/settings.ts";
+import { messageOf, StorageError } from "../storage/errors.ts";
+import type { OperationOptions, PutResult, Storage, StoredObject } from "../storage/storage.ts";
+import { type ArchivedFile, archivedFile } from "./archived-file.ts";
+import { contentFlaw, Head, mostBytes } from "./content.ts";
+import { WalArchiveError } from "./errors.ts";
+import {
+  archiveFolder,
+  candidatesOf,
+  checkWalFileName,
+  type Folder,
+  objectNameOf,
+  type WalFileName,
+} from "./object-names.ts";
+
+export type { ArchivedFile } from "./archived-file.ts";
+
+export interface PutOptions extends OperationOptions {
+  /** Where it is known, what a segment must have. */
+  readonly segmentSizeBytes?: number | undefined;
+}
+
+export interface Stored {
+  readonly objectName: string;
+  /** `present`: an equal file was there, in whatever format. */
+  readonly outcome: "stored" | "present";
+  /** Of the object. */
+  readonly storedBytes: number;
+}
+
+export interface ReadOptions extends OperationOptions {
+  readonly segmentSizeBytes?: number | undefined;
+}
+
+export interface Fetched {
+  readonly objectName: string;
+  /** Of the object. */
+  readonly storedBytes: number;
+  /** Of the file, decoded. */
+  readonly sizeBytes: number;
+  /** Hexadecimal, of the file. */
+  readonly sha256: string;
+  /** Its first bytes, as {@link parseSegmentHeader} wants them. */
+  readonly head: Uint8Array;
+}
+
+export interface ArchiveOptions {
+  readonly storage: Storage;
+  readonly codec: CodecSettings;
+  /** Which layouts are read. Default: both. A local folder that WAL is received into has its files at the root. */
+  readonly folders?: readonly Folder[];
+  /** Whether one request that lists is cheaper than one for each possible name. Default: false. */
+  readonly listsCheaply?: boolean;
+}
+
+/**
+ * All methods take the files' own names and refuse others with a RangeError. They throw WalArchiveErrors, and pass on the
+ * StorageErrors of an outage or a misconfiguration, a signal's reason, and errors of files of this machine.
+ */
+export class WalArchive implements AsyncDisposable {
+  readonly storage: Storage;
+  readonly #codec: CodecSettings;
+  readonly #extension: string;
+  readonly #folders: readonly Folder[];
+  readonly #listsCheaply: boolean;
+  /** Where the last file was found: the next one is likely beside it. */
+  #likely: { readonly folder: Folder; readonly extension: string };
+
+  constructor({ storage, codec, folders = [archiveFolder, ""], listsCheaply = false }: ArchiveOptions) {
+    this.storage = storage;
+    this.#codec = codec;
+    this.#extension = extensionOf(codec);
+    this.#folders = folders;
+    this.#listsCheaply = listsCheaply;
+    this.#likely = { folder: archiveFolder, extension: this.#extension };
+  }
+
+  /** For messages; no secrets. */
+  get description(): string {
+    return this.storage.description;
+  }
+
+  /**
+   * Stores a file, unless it is there already; returns once the storage has confirmed what it has.
+   * @throws {WalArchiveError} `conflict`: another file of this name is there, and stays. `damaged`, `password`: what is there cannot be
+   *   compared. `source`: the file is not what its name says. `unverified`.
+   */
+  async put(name: string, file: string, options: PutOptions = {}): Promise<Stored> {
+    const parsed = checkWalFileName(name);
+    const { signal } = options;
+    const sizeBytes = await this.#checkSource(parsed, file, options);
+    const [there] = await this.#findBeforePut(name, options);
+    if (there !== undefined) return this.#requireEqual(parsed, there.objectName, file, options);
+    const objectName = objectNameOf(name, this.#extension);
+    let result: PutResult;
+    try {
+      const isPlain = this.#extension === "";
+      const content = isPlain ? { file } : encode(createReadStream(file, { highWaterMark: 2 ** 20 }), this.#codec);
+      const size = isPlain ? { sizeBytes } : {};
+      result = await this.storage.put(objectName, content, { ...size, ...withSignal(signal), ifAbsent: true });
+    } catch (error) {
+      // Another writer came first, or an answer was lost and the request repeated.
+      if (!(error instanceof StorageError && error.kind === "exists")) throw error;
+      return this.#requireEqual(parsed, objectName, file, options);
+    }
+    await this.#confirm(result, options);
+    return { objectName, outcome: "stored", storedBytes: result.sizeBytes };
+  }
+
+  /** Stores the beginning of a segment in place of what was stored of it before, in one step. @throws {WalArchiveError} `unverified`. */
+  async putPartial(name: string, content: AsyncIterable<Uint8Array>, options: OperationOptions = {}): Promise<Stored> {
+    if (checkWalFileName(name).kind !== "partial")
+      throw new RangeError(`Cannot replace ${name}: it is no partial segment`);
+    const objectName = objectNameOf(name, this.#extension);
+    const encoded = this.#extension === "" ? content : encode(content, this.#codec);
+    const result = await this.storage.put(objectName, encoded, withSignal(options.signal));
+    await this.#confirm(result, options);
+    return { objectName, outcome: "stored", storedBytes: result.sizeBytes };
+  }
+
+  /** Whether an object that was stored is there still, in the same size. */
+  async has({ objectName, storedBytes }: Omit<Stored, "outcome">, { signal }: OperationOptions = {}): Promise<boolean> {
+    return (await this.storage.stat(objectName, withSignal(signal)))?.sizeBytes === storedBytes;
+  }
+
+  /** Every object that holds this file, the one to be read first. None: the storage was reached and has none. */
+  async find(name: string, { signal }: OperationOptions = {}): Promise<ArchivedFile[]> {
+    const candidates = candidatesOf(name, this.#extension, this.#folders);
+    const found = new Map<string, StoredObject>();
+    if (this.#listsCheaply) {
+      const lists = this.#folders.map(async (folder) => {
+        for await (const object of this.storage.list(folder, { startsWith: name, ...withSignal(signal) }))
+          found.set(object.name, object);
+      });
+      await Promise.all(lists);
+    } else {
+      const stats = candidates.map(async (candidate) => {
+        const object = await this.storage.stat(candidate, withSignal(signal));
+        if (object !== undefined) found.set(candidate, object);
+      });
+      await Promise.all(stats);
+    }
+    return candidates.flatMap((candidate) => archivedFile(found.get(candidate)));
+  }
+
+  /**
+   * Decodes a file to a path: written beside it, verified, synced, renamed, so that it is there whole and durable, or not at all.
+   * @throws {WalArchiveError} `absent`, `damaged`, `password`.
+   */
+  async fetch(name: string, toFile: string, options: ReadOptions = {}): Promise<Fetched> {
+    const parsed = checkWalFileName(name);
+    const temporary = join(dirname(toFile), `.${basename(toFile)}.${randomBytes(8).toString("hex")}.holdfast-tmp`);
+    try {
+      const fetched = await this.#read(parsed, options, async (stream) => {
+        await using file = await open(temporary, "w", 0o600);
+        // Writes each chunk as a whole.
+        for await (const chunk of stream) await file.writeFile(chunk);
+        await file.sync();
+      });
+      await rename(temporary, toFile);
+      await using folder = await open(dirname(toFile), "r");
+      await folder.sync();
+      return fetched;
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A whole file in memory. @throws {WalArchiveError} `absent`, `damaged`, `password`. */
+  async read(name: string, options: ReadOptions = {}): Promise<Fetched & { readonly content: Uint8Array }> {
+    let content = new Uint8Array();
+    const fetched = await this.#read(checkWalFileName(name), options, async (stream) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of stream) chunks.push(chunk);
+      content = Buffer.concat(chunks);
+    });
+    return { ...fetched, content };
+  }
+
+  /** Reads one object to its end and keeps nothing. @throws {WalArchiveError} `absent`, `damaged`, `password`. */
+  async verify(object: Pick<ArchivedFile, "name" | "objectName">, options: ReadOptions = {}): Promise<Fetched> {
+    return this.#readObject(checkWalFileName(object.name), object.objectName, options, drain);
+  }
+
+  /** All files of WAL, those of one folder in the order of their names. @param options `startsWith`: of the files' names. */
+  async *list(options: OperationOptions & { readonly startsWith?: string } = {}): AsyncGenerator<ArchivedFile> {
+    const { signal, startsWith = "" } = options;
+    for (const folder of this.#folders) {
+      // Base backups lie beside: the numbers of timelines begin with zeros, and these names do not.
+      const beginning = folder === "" && startsWith === "" ? "0" : startsWith;
+      for await (const object of this.storage.list(folder, { startsWith: beginning, ...withSignal(signal) }))
+        yield* archivedFile(object);
+    }
+  }
+
+  /** Deletes objects that {@link find} or {@link list} gave. */
+  async delete(files: Iterable<Pick<ArchivedFile, "objectName">>, { signal }: OperationOptions = {}): Promise<void> {
+    const names = Array.from(files, ({ objectName }) => objectName);
+    await this.storage.delete(names, withSignal(signal));
+  }
+
+  /** Closes connections. What is still under way fails. */
+  async close(): Promise<void> {
+    await this.storage[Symbol.asyncDispose]();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #checkSource(name: WalFileName, file: string, { segmentSizeBytes }: PutOptions): Promise<number> {
+    await using opened = await open(file, "r");
+    const { size: sizeBytes } = await opened.stat();
+    const head = new Head();
+    const { bytesRead, buffer } = await opened.read(Buffer.alloc(512), 0, 512, 0);
+    head.add(buffer.subarray(0, bytesRead));
+    const flaw = contentFlaw(name, { sizeBytes, head: head.bytes }, segmentSizeBytes);
+    if (flaw === undefined) return sizeBytes;
+    throw new WalArchiveError(
+      "source",
+      `Cannot archive ${file}: ${flaw}; look at it, and move it away if it is no WAL`,
+    );
+  }
+
+  /** A storage whose root is not there yet is made by the first object. */
+  async #findBeforePut(name: string, options: OperationOptions): Promise<ArchivedFile[]> {
+    try {
+      return await this.find(name, options);
+    } catch (error) {
+      if (error instanceof StorageError && error.kind === "misconfigured") return [];
+      throw error;
+    }
+  }
+
+  async #confirm({ name, sizeBytes, sha256, etag }: PutResult, { signal }: OperationOptions): Promise<void> {
+    const found = await this.storage.stat(name, withSignal(signal));
+    const place = `${name} in ${this.description}`;
+    if (found === undefined)
+      throw new WalArchiveError("unverified", `Cannot rely on ${place}: it was stored, and is not there`);
+    const flaw =
+      found.sizeBytes !== sizeBytes
+        ? `${sizeBytes} bytes were stored, it has ${found.sizeBytes}`
+        : found.sha256 !== undefined && found.sha256 !== sha256
+          ? "its checksum is not that of what was stored"
+          : found.etag !== undefined && etag !== undefined && found.etag !== etag
+            ? "it was replaced meanwhile"
+            : undefined;
+    if (flaw !== undefined)
+      throw new WalArchiveError("unverified", `Cannot rely on ${place}: ${flaw}; is something else writing there?`);
+  }
+
+  async #requireEqual(name: WalFileName, objectName: string, file: string, options: PutOptions): Promise<Stored> {
+    const { sha256, storedBytes } = await this.#readObject(name, objectName, options, drain);
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk);
+    if (hash.digest("hex") === sha256) return { objectName, outcome: "present", storedBytes };
+    throw new WalArchiveError(
+      "conflict",
+      `Cannot archive ${file}: ${objectName} in ${this.description} has other content; ` +
+        "two servers write there, or one was set back in time: give each a place of its own, or move the wrong one away",
+    );
+  }
+
+  /** Where a file is stored twice and one is damaged, the other is taken. */
+  async #read(name: WalFileName, options: ReadOptions, take: Take): Promise<Fetched> {
+    const { folder, extension } = this.#likely;
+    const likely = this.#folders.includes(folder) ? `${folder}${folder && "/"}${name.name}${extension}` : undefined;
+    let failure: unknown;
+    if (likely !== undefined) {
+      try {
+        return await this.#readObject(name, likely, options, take);
+      } catch (error) {
+        if (!(error instanceof WalArchiveError)) throw error;
+        if (error.kind !== "absent") failure = error;
+      }
+    }
+    for (const candidate of await this.find(name.name, options)) {
+      if (candidate.objectName === likely) continue;
+      try {
+        const fetched = await this.#readObject(name, candidate.objectName, options, take);
+        this.#likely = candidate;
+        return fetched;
+      } catch (error) {
+        if (!(error instanceof WalArchiveError)) throw error;
+        if (error.kind !== "absent") failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
+    throw new WalArchiveError("absent", `There is no ${name.name} in ${this.description}`);
+  }
+
+  async #readObject(name: WalFileName, objectName: string, options: ReadOptions, take: Take): Promise<Fetched> {
+    const { signal, segmentSizeBytes } = options;
+    const { encryption_password: password } = this.#codec;
+    const head = new Head();
+    const hash = createHash("sha256");
+    let sizeBytes = 0;
+    let storedBytes = 0;
+    async function* watched(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+      for await (const chunk of stream) {
+        signal?.throwIfAborted();
+        head.add(chunk);
+        hash.update(chunk);
+        sizeBytes += chunk.byteLength;
+        yield chunk;
+      }
+    }
+    const damaged = (found: string, options?: ErrorOptions) =>
+      new WalArchiveError("damaged", `Cannot use ${objectName} of ${this.description}: ${found}`, options);
+    try {
+      const { stream, object } = await this.storage.get(objectName, withSignal(signal));
+      storedBytes = object.sizeBytes;
+      const limits = { maxBytes: mostBytes(name), ...(password === undefined ? {} : { password }) };
+      await take(watched(decode(stream, objectName, limits)));
+    } catch (error) {
+      if (error instanceof CodecError && error.kind === "password")
+        throw new WalArchiveError("password", `Cannot use ${objectName} of ${this.description}: ${messageOf(error)}`, {
+          cause: error,
+        });
+      if (error instanceof CodecError) throw damaged(messageOf(error), { cause: error });
+      if (error instanceof StorageError && error.kind === "not-found")
+        throw new WalArchiveError("absent", `There is no ${objectName} in ${this.description}`, { cause: error });
+      throw error;
+    }
+    const flaw = contentFlaw(name, { sizeBytes, head: head.bytes }, segmentSizeBytes);
+    if (flaw !== undefined) throw damaged(flaw);
+    return { objectName, storedBytes, sizeBytes, sha256: hash.digest("hex"), head: head.bytes };
+  }
+}
+
+/** Reads a stream to its end. */
+type Take = (stream: AsyncIterable<Uint8Array>) => Promise<void>;
+
+const drain: Take = async (stream) => {
+  for await (const _ of stream);
+};
+
+const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });

@@ -1,0 +1,158 @@
+/** Whether an archive of WAL is whole: continuous over all timelines, and each object what its name says. */
+import { readdir } from "node:fs/promises";
+import { parseSegmentHeader } from "../postgres/segment-header.ts";
+import { type Ancestor, parseTimelineHistory } from "../postgres/timeline-history.ts";
+import { isSegmentName, isSegmentSize } from "../postgres/wal-segments.ts";
+import { codeOf, messageOf } from "../storage/errors.ts";
+import type { WalArchive } from "./archive.ts";
+import type { ArchivedFile } from "./archived-file.ts";
+import { type Continuity, checkContinuity } from "./continuity.ts";
+import { WalArchiveError } from "./errors.ts";
+
+/** `names`: nothing but the histories is read. `sampled`: both ends of each timeline and some between. `all`: every object. */
+export const verifyDepths = ["names", "sampled", "all"] as const;
+export type VerifyDepth = (typeof verifyDepths)[number];
+
+export interface VerifyOptions {
+  readonly depth: VerifyDepth;
+  /** Where it is known; else the archive is asked. */
+  readonly segmentSizeBytes?: number | undefined;
+  /** Names of whole segments that are on this machine and still to be archived: they are no gaps. */
+  readonly waiting?: Iterable<string>;
+  readonly signal: AbortSignal;
+  /** Told of each object that was read. */
+  onRead?(read: number, of: number): void;
+}
+
+export interface DamagedObject {
+  readonly objectName: string;
+  readonly message: string;
+}
+
+export interface Verification extends Continuity {
+  readonly depth: VerifyDepth;
+  readonly isWhole: boolean;
+  /** Undefined without segments. */
+  readonly segmentSizeBytes: number | undefined;
+  readonly systemIdentifier: string | undefined;
+  readonly segments: number;
+  readonly storedBytes: number;
+  /** Objects that were read to their end, histories among them. */
+  readonly readObjects: number;
+  readonly damaged: readonly DamagedObject[];
+  /** Segments of which only the beginning is there, behind the last whole one. */
+  readonly partials: readonly string[];
+}
+
+const sampledAtRandom = 16;
+const readAtOnce = 2;
+
+/** @throws {StorageError} The archive could not be asked. Damage and gaps are no errors. */
+export async function verifyArchive(archive: WalArchive, options: VerifyOptions): Promise<Verification> {
+  const { depth, signal, waiting = [], onRead } = options;
+  const files = await Array.fromAsync(archive.list({ signal }));
+  const segments = files
+    .filter(({ kind }) => kind === "segment")
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+  const damaged: DamagedObject[] = [];
+  const read = new Set<string>();
+  let systemIdentifier: string | undefined;
+  let segmentSizeBytes = options.segmentSizeBytes;
+
+  const histories = new Map<number, readonly Ancestor[]>();
+  for (const file of files.filter(({ kind }) => kind === "history")) {
+    await noting(file, async () => {
+      const { content } = await archive.read(file.name, { signal });
+      try {
+        histories.set(Number.parseInt(file.base, 16), parseTimelineHistory(Buffer.from(content).toString("latin1")));
+      } catch (error) {
+        throw new WalArchiveError("damaged", messageOf(error), { cause: error });
+      }
+    });
+  }
+  const chosen = depth === "all" ? files.filter(({ kind }) => kind !== "history") : sample(segments, depth);
+  if (segmentSizeBytes === undefined || depth !== "names") {
+    // Whose WAL it is, and its segments' size, are those of the newest segment that can be read.
+    for (const file of segments.toReversed()) {
+      if (await noting(file, () => readSegment(file))) break;
+    }
+  }
+  const queue = chosen.filter(({ objectName }) => !read.has(objectName)).values();
+  const worker = async () => {
+    for (const file of queue) {
+      await noting(file, () => readSegment(file));
+      onRead?.(read.size, chosen.length);
+    }
+  };
+  await Promise.all(Array.from({ length: readAtOnce }, worker));
+
+  const unusable = new Set(damaged.map(({ objectName }) => objectName));
+  const sound = segments.filter(({ objectName }) => !unusable.has(objectName)).map(({ name }) => name);
+  const names = new Set([...sound, ...waiting]);
+  const continuity = checkContinuity({ segments: names, histories, segmentSizeBytes: segmentSizeBytes ?? 2 ** 24 });
+  const { gaps, missingHistories } = continuity;
+  return {
+    ...continuity,
+    depth,
+    isWhole: gaps.length === 0 && missingHistories.length === 0 && damaged.length === 0,
+    segmentSizeBytes: segments.length > 0 ? segmentSizeBytes : undefined,
+    systemIdentifier,
+    segments: new Set(segments.map(({ name }) => name)).size,
+    storedBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    readObjects: read.size,
+    damaged: damaged.sort((one, other) => (one.objectName < other.objectName ? -1 : 1)),
+    partials: files.filter(({ kind, base }) => kind === "partial" && !names.has(base)).map(({ name }) => name),
+  };
+
+  async function readSegment(file: ArchivedFile): Promise<void> {
+    const { head, sizeBytes } = await archive.verify(file, { signal, segmentSizeBytes });
+    if (file.kind !== "segment" && file.kind !== "partial") return;
+    const header = parseSegmentHeader(head);
+    if (file.kind === "segment" && isSegmentSize(sizeBytes)) segmentSizeBytes ??= sizeBytes;
+    if (header === undefined) return;
+    systemIdentifier ??= header.systemIdentifier;
+    if (header.systemIdentifier === systemIdentifier) return;
+    const whose = `the cluster with the system identifier ${header.systemIdentifier}`;
+    throw new WalArchiveError("damaged", `it is WAL of ${whose}, the newest is of ${systemIdentifier}`);
+  }
+
+  /** @returns Whether it was sound. */
+  async function noting(file: ArchivedFile, work: () => Promise<void>): Promise<boolean> {
+    read.add(file.objectName);
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof WalArchiveError)) throw error;
+      // Retention, or the upload of the whole segment, has just removed it.
+      if (error.kind !== "absent") damaged.push({ objectName: file.objectName, message: error.message });
+      return false;
+    }
+  }
+}
+
+/** Both ends of each timeline, and some at random: what went wrong for long is found sooner or later. */
+function sample(segments: readonly ArchivedFile[], depth: VerifyDepth): ArchivedFile[] {
+  if (depth !== "sampled") return [];
+  const chosen = new Set<ArchivedFile>();
+  const timelines = Map.groupBy(segments, ({ base }) => base.slice(0, 8)).values();
+  for (const ofTimeline of timelines) {
+    for (const file of [ofTimeline[0], ofTimeline.at(-1)]) if (file !== undefined) chosen.add(file);
+  }
+  for (let left = sampledAtRandom; left > 0; left--) {
+    const file = segments[Math.floor(Math.random() * segments.length)];
+    if (file !== undefined) chosen.add(file);
+  }
+  return [...chosen];
+}
+
+/** Names of the whole segments in a receiver's folder; none where there is no such folder on this machine. */
+export async function completeSegments(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).filter(isSegmentName);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

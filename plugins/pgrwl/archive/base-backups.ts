@@ -1,0 +1,111 @@
+/** What base backups need of the archive, as far as they can be seen: pgrwl's own in the storage, and labels. */
+import { glob, readFile, stat } from "node:fs/promises";
+import { z } from "holdfast";
+import { decode, splitExtension } from "../../common/codec/codec.ts";
+import { parseLsn } from "../../common/postgres/lsn.ts";
+import { formatSegmentName, isSegmentName, segmentAt } from "../../common/postgres/wal-segments.ts";
+import { collect } from "../../common/storage/content.ts";
+import { messageOf } from "../../common/storage/errors.ts";
+import type { Storage } from "../../common/storage/storage.ts";
+
+/** Something that needs WAL from a segment on; its name's timeline does not count. */
+export interface Need {
+  /** For the report. */
+  readonly who: string;
+  readonly segment: string;
+}
+
+/** What was found, and what could not be made sense of: as long as there is any of that, nothing may be deleted. */
+export interface Needs {
+  readonly needs: readonly Need[];
+  readonly doubts: readonly string[];
+}
+
+/** Source: pgrwl, internal/opt/basebackup, the marker that is written last; positions are plain numbers there. */
+const marker = z.looseObject({
+  start_lsn: z.number().nonnegative(),
+  manifest: z.looseObject({ "WAL-Ranges": z.array(z.looseObject({ "Start-LSN": z.string() })).optional() }).nullish(),
+});
+const mostMarkerBytes = 2 ** 30;
+
+/** pgrwl's base backups: `backups/ID/…`, ended by `ID.json`. @throws {StorageError} */
+export async function storedBackups(
+  storage: Storage,
+  {
+    password,
+    segmentSizeBytes,
+    signal,
+  }: { password: string | undefined; segmentSizeBytes: number; signal: AbortSignal },
+): Promise<Needs> {
+  const markers = new Map<string, string | undefined>();
+  for await (const { name } of storage.list("backups", { signal })) {
+    const [, id = "", file = ""] = /^backups\/([^/]+)\/(.+)$/.exec(name) ?? [];
+    if (id === "") continue;
+    const isMarker = splitExtension(file).name === `${id}.json`;
+    markers.set(id, isMarker ? name : markers.get(id));
+  }
+  const needs: Need[] = [];
+  const doubts: string[] = [];
+  for (const [id, name] of markers) {
+    if (name === undefined) {
+      doubts.push(`the base backup ${id} is not finished: delete backups/${id}/ if it never will be`);
+      continue;
+    }
+    const { stream } = await storage.get(name, { signal });
+    try {
+      const options = { maxBytes: mostMarkerBytes, ...(password === undefined ? {} : { password }) };
+      const text = Buffer.from(await collect(decode(stream, name, options), mostMarkerBytes)).toString();
+      needs.push({ who: `the base backup ${id}`, segment: startOf(marker.parse(JSON.parse(text)), segmentSizeBytes) });
+    } catch (error) {
+      // An outage is none of the marker's faults.
+      if (error instanceof Error && error.name === "StorageError") throw error;
+      doubts.push(`${name} cannot be read: ${messageOf(error)}`);
+    }
+  }
+  return { needs, doubts };
+}
+
+function startOf({ start_lsn, manifest }: z.output<typeof marker>, segmentSizeBytes: number): string {
+  const ranges = (manifest?.["WAL-Ranges"] ?? []).map((range) => parseLsn(range["Start-LSN"]));
+  if (ranges.includes(undefined)) throw new SyntaxError("a WAL range has no position");
+  const known = ranges.filter((lsn) => lsn !== undefined);
+  // Numbers of JSON are exact up to 2^53 only, which may put it into the segment behind.
+  const number = segmentAt(BigInt(start_lsn), segmentSizeBytes) - (Number.isSafeInteger(start_lsn) ? 0 : 1);
+  const numbers = [number, ...known.map((lsn) => segmentAt(lsn, segmentSizeBytes))];
+  return formatSegmentName({ timeline: 1, number: Math.max(0, Math.min(...numbers)) }, segmentSizeBytes);
+}
+
+/** What `keep_from` names: segments, and the labels of base backups by their paths. */
+export async function configuredNeeds(keepFrom: readonly string[]): Promise<Needs> {
+  const needs: Need[] = [];
+  const doubts: string[] = [];
+  for (const one of keepFrom) {
+    if (isSegmentName(one)) {
+      needs.push({ who: "keep_from", segment: one });
+      continue;
+    }
+    let found = 0;
+    for await (const path of glob(one)) {
+      if (!(await stat(path).catch(() => undefined))?.isFile()) continue;
+      found++;
+      try {
+        needs.push({ who: path, segment: segmentOfLabel(await readFile(path, "utf8")) });
+      } catch (error) {
+        doubts.push(`${path} cannot be read: ${messageOf(error)}`);
+      }
+    }
+    if (found === 0) doubts.push(`there is no file ${one}, which keep_from names`);
+  }
+  return { needs, doubts };
+}
+
+/**
+ * The first segment that a base backup needs.
+ * @param label Content of `backup_label`, or of a backup history file.
+ * @throws {SyntaxError} It is none. Source: PostgreSQL, src/backend/access/transam/xlogbackup.c, build_backup_content().
+ */
+export function segmentOfLabel(label: string): string {
+  const [, segment] = /^START WAL LOCATION: [0-9A-F]+\/[0-9A-F]+ \(file ([0-9A-F]{24})\)$/m.exec(label) ?? [];
+  if (segment === undefined) throw new SyntaxError("it has no line START WAL LOCATION, and so is no backup's label");
+  return segment;
+}

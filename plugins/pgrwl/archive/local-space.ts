@@ -1,0 +1,87 @@
+/** Deletes from the receive folder what the archive has for certain, as far as `keep_local` lets it, or the disk demands it. */
+import type { Log } from "holdfast";
+import { messageOf } from "../../common/storage/errors.ts";
+import type { WalArchive } from "../../common/wal-archive/archive.ts";
+import type { Space } from "../directory-space.ts";
+import type { LocalFile, LocalFiles } from "./local-files.ts";
+import type { KeepLocal } from "./settings.ts";
+
+export interface LocalSpaceOptions {
+  readonly archive: WalArchive;
+  readonly files: LocalFiles;
+  readonly keep: KeepLocal;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Undefined: nobody knows. */
+  readonly space: (signal: AbortSignal) => Promise<Space | undefined>;
+  readonly onDeleted: (files: number) => void;
+  /** The archive does not have what it had. */
+  readonly onMissing: (file: LocalFile) => void;
+}
+
+/** Room for so many segments is kept free, at the expense of `keep_local`. */
+const freeSegments = 3;
+/** The archive is asked about so many objects at once. */
+const looksAtOnce = 8;
+
+export class LocalSpace {
+  readonly #options: LocalSpaceOptions;
+  #isTidying = false;
+  #isWanted = false;
+
+  constructor(options: LocalSpaceOptions) {
+    this.#options = options;
+  }
+
+  /** Deletes what may go. One at a time: a call during another makes that one look once more. */
+  async tidy(signal: AbortSignal): Promise<void> {
+    this.#isWanted = true;
+    if (this.#isTidying) return;
+    this.#isTidying = true;
+    try {
+      while (this.#isWanted && !signal.aborted) {
+        this.#isWanted = false;
+        await this.#tidyOnce(signal);
+      }
+    } catch (error) {
+      if (!signal.aborted)
+        this.#options.log.warn("Archived segments cannot be deleted here", { error: messageOf(error) });
+    } finally {
+      this.#options.files.writeRecord();
+      this.#isTidying = false;
+    }
+  }
+
+  async #tidyOnce(signal: AbortSignal): Promise<void> {
+    const { files, keep, now, onDeleted } = this.#options;
+    const removable = files.removable(keep, now(), await this.#missingBytes(signal));
+    for (let at = 0; at < removable.length; at += looksAtOnce) {
+      const batch = removable.slice(at, at + looksAtOnce);
+      const isThere = await Promise.all(batch.map((file) => this.#isThere(file, signal)));
+      const deleted = batch.filter((file, index) => isThere[index] === true && files.remove(file)).length;
+      if (deleted === 0) continue;
+      files.sync();
+      onDeleted(deleted);
+    }
+  }
+
+  async #missingBytes(signal: AbortSignal): Promise<number> {
+    const segmentBytes = this.#options.files.segments()[0]?.sizeBytes ?? 0;
+    const space = await this.#options.space(signal);
+    return space === undefined ? 0 : Math.max(0, freeSegments * segmentBytes - space.freeBytes);
+  }
+
+  /** It may have been archived long ago: somebody may have deleted the object since. */
+  async #isThere(file: LocalFile, signal: AbortSignal): Promise<boolean> {
+    const { archive, onMissing, log } = this.#options;
+    if (file.archived === undefined) return false;
+    if (await archive.has(file.archived, { signal })) return true;
+    log.warn("The archive has lost a file that is still here; it is stored again", {
+      file: file.name,
+      object: file.archived.objectName,
+    });
+    onMissing(file);
+    return false;
+  }
+}

@@ -1,0 +1,106 @@
+/** A file of WAL that is whole and verified before its first byte is given away. */
+import { createHash, randomBytes } from "node:crypto";
+import { type FileHandle, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { WalLookup } from "../common/wal-archive/lookup.ts";
+import type { FetchOptions, Found } from "../common/wal-archive/wal-source.ts";
+
+const chunkBytes = 256 * 1024;
+
+export class ServedFile {
+  readonly found: Found;
+  readonly sizeBytes: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+  readonly #content: Uint8Array<ArrayBuffer> | FileHandle;
+
+  private constructor(found: Found, sizeBytes: number, sha256: string, content: Uint8Array<ArrayBuffer> | FileHandle) {
+    this.found = found;
+    this.sizeBytes = sizeBytes;
+    this.sha256 = sha256;
+    this.#content = content;
+  }
+
+  /**
+   * @param options.inMemory False: it goes through a file in the system's temporary folder, which has no name any more.
+   * @returns Undefined where it is truly absent.
+   */
+  static async find(
+    lookup: WalLookup,
+    name: string,
+    { inMemory, ...options }: FetchOptions & { readonly inMemory: boolean },
+  ): Promise<ServedFile | undefined> {
+    if (inMemory) {
+      const read = await lookup.read(name, options);
+      if (read === undefined) return undefined;
+      const { found, content, sha256 } = read;
+      return new ServedFile(found, content.byteLength, sha256, content as Uint8Array<ArrayBuffer>);
+    }
+    const path = join(tmpdir(), `holdfast-serve-${randomBytes(8).toString("hex")}`);
+    let file: FileHandle | undefined;
+    try {
+      const found = await lookup.fetch(name, path, options);
+      if (found === undefined) return undefined;
+      file = await open(path, "r");
+      const hash = createHash("sha256");
+      let sizeBytes = 0;
+      for await (const chunk of chunks(file, 0, Number.MAX_SAFE_INTEGER)) {
+        hash.update(chunk);
+        sizeBytes += chunk.byteLength;
+      }
+      const served = new ServedFile(found, sizeBytes, hash.digest("hex"), file);
+      file = undefined;
+      return served;
+    } finally {
+      await file?.close();
+      await rm(path, { force: true });
+    }
+  }
+
+  /** Closes the file when it is read, or no longer wanted. */
+  body(start: number, end: number): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
+    const content = this.#content;
+    if (content instanceof Uint8Array) return content.subarray(start, end);
+    const pieces = chunks(content, start, end);
+    let left = end - start;
+    return new ReadableStream(
+      {
+        async pull(controller) {
+          try {
+            const { value } = await pieces.next();
+            // An end before the end would pass for a whole file: the connection is to break.
+            if (value === undefined && left > 0) throw new Error("the temporary file was shortened");
+            if (value !== undefined) controller.enqueue(value);
+            left -= value?.byteLength ?? 0;
+            if (left > 0) return;
+            await content.close();
+            controller.close();
+          } catch (error) {
+            await content.close().catch(() => {});
+            controller.error(error);
+          }
+        },
+        async cancel() {
+          await content.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** To be called where {@link body} is not. */
+  close(): void {
+    if (!(this.#content instanceof Uint8Array)) void this.#content.close();
+  }
+}
+
+async function* chunks(file: FileHandle, start: number, end: number): AsyncGenerator<Uint8Array> {
+  for (let position = start; position < end; ) {
+    const length = Math.min(chunkBytes, end - position);
+    const { bytesRead, buffer } = await file.read(new Uint8Array(length), 0, length, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
