@@ -187,10 +187,12 @@ describeWith(["postgresql"], "the plugin and its thread", () => {
     const page = await instance.until("refused");
     expect(sampleValue(page, "pgrwl_gap", { reason: "system_identifier" })).toBe(1);
     expect(sampleValue(page, "pgrwl_gaps_total", { reason: "system_identifier" })).toBe(1);
-    expect(await instance.status()).toMatchObject({
-      state: "refused",
-      gap: { reason: "system_identifier", open: true, refused: true },
+    // It asks again and again, and is "connecting" for that moment.
+    const status = await waitFor("the state", async () => {
+      const now = await instance.status();
+      return now.state === "refused" ? now : undefined;
     });
+    expect(status).toMatchObject({ gap: { reason: "system_identifier", open: true, refused: true } });
     const errors = instance.test.logs.filter(({ level }) => level === "error");
     expect(new Set(errors.map(({ fields }) => fields.reason))).toEqual(new Set(["gap"]));
   });
