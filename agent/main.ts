@@ -3,7 +3,6 @@ import "./system/signals.ts";
 import { type Command, commandHelp, parseCommandLine, UsageError } from "./commands/command.ts";
 import { commandNames, loadCommand, programHelp } from "./commands/index.ts";
 import { nearest } from "./config/suggestions.ts";
-import { messageOf } from "./host/failures.ts";
 
 const say = (text: string) => void process.stdout.write(text);
 const complain = (text: string) => void process.stderr.write(`${text}\n`);
@@ -74,9 +73,15 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
     }
     return await command.run(flags, operands);
   } catch (error) {
-    complain(`holdfast: ${messageOf(error)}`);
+    await complainOf(error);
     return error instanceof UsageError ? usage : failed;
   }
+}
+
+/** Zod, which is needed to show some errors, is a good part of the start of a command that has none. */
+async function complainOf(error: unknown): Promise<void> {
+  const text = await import("./host/failures.ts").then(({ messageOf }) => messageOf(error)).catch(() => String(error));
+  complain(`holdfast: ${text}`);
 }
 
 /** Waits until all that was printed is written: `process.exit()` drops what a slow reader has not taken yet. */
@@ -89,9 +94,9 @@ async function flushed(stream: NodeJS.WriteStream): Promise<void> {
   await promise;
 }
 
-const status = await main(process.argv.slice(2)).catch((error: unknown) => {
+const status = await main(process.argv.slice(2)).catch(async (error: unknown) => {
   // A command that cannot even be loaded. Bun's own status would be 1, which `restore-command` gives for nothing but absence.
-  complain(`holdfast: ${messageOf(error)}`);
+  await complainOf(error);
   return fault;
 });
 await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
