@@ -3,7 +3,6 @@ import type { AgentConfig, Problem } from "../config/config.ts";
 import { type LoadResult, loadConfig } from "../config/load.ts";
 import { formatProblem, sortProblems } from "../config/problems.ts";
 import type { Host } from "../host/host.ts";
-import { loadWebConfig, WebConfigError } from "../http/web-config.ts";
 import type { Flag, FlagValues } from "./command.ts";
 
 export const defaultConfigFile = "/etc/holdfast/holdfast.yml";
@@ -68,6 +67,8 @@ export async function webConfigProblems({ webConfig, instances }: AgentConfig): 
 }
 
 async function problemsOfWebConfig(file: string): Promise<readonly Problem[]> {
+  // Commands that PostgreSQL runs for each segment read a configuration too, and never need it.
+  const { loadWebConfig, WebConfigError } = await import("../http/web-config.ts");
   try {
     await loadWebConfig(file);
     return [];

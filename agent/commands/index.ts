@@ -56,6 +56,7 @@ export function programHelp(): string {
     ...lines,
     "",
     "holdfast COMMAND --help tells the flags of a command.",
-    "Exit status: 0 success, 1 work that failed, 2 a wrong command line or configuration.",
+    "Exit status: 0 success, 1 work that failed, 2 a wrong command line or configuration, 127 an unknown command;",
+    "restore-command has its own.",
   ].join("\n");
 }

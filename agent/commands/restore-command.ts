@@ -98,7 +98,7 @@ async function restore(flags: FlagValues, name: string, destination: string): Pr
   const { restoreFailure, restoreFile } = await import("../../plugins/common/wal-archive/restore.ts");
   let said = "";
   try {
-    const retryMs = readRetryMs(flags);
+    const retryMs = await readRetryMs(flags);
     await using source = await openSource(flags);
     const restored = await restoreFile({
       source,

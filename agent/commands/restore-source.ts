@@ -1,11 +1,6 @@
-/** Where `restore-command` fetches from, as its flags say. */
+/** Where `restore-command` fetches from, as its flags say. Loads only what that source needs: it is on the way of each segment. */
 import { readFile } from "node:fs/promises";
-import { openInstanceArchive } from "../../plugins/common/wal-archive/instance-archive.ts";
-import { WalLookup } from "../../plugins/common/wal-archive/lookup.ts";
-import { ServeClient } from "../../plugins/common/wal-archive/serve-client.ts";
 import type { WalSource } from "../../plugins/common/wal-archive/wal-source.ts";
-import { parseDuration } from "../sdk/units.ts";
-import { archivingInstance } from "./archiving-instance.ts";
 import { type FlagValues, UsageError } from "./command.ts";
 
 /** @throws {UsageError} The flags, a file that they name or the configuration is wrong. */
@@ -18,11 +13,17 @@ export async function openSource(flags: FlagValues): Promise<WalSource> {
     }
     const token = await readFlagFile(flags, "token-file");
     const ca = await readFlagFile(flags, "ca-file");
+    const { ServeClient } = await import("../../plugins/common/wal-archive/serve-client.ts");
     return new ServeClient({ address, token: token?.trim(), ca });
   }
   for (const flag of ["token-file", "ca-file"]) {
     if (flags.isSet(flag)) throw new UsageError(`Cannot use --${flag} without --serve-addr`);
   }
+  const [{ archivingInstance }, { openInstanceArchive }, { WalLookup }] = await Promise.all([
+    import("./archiving-instance.ts"),
+    import("../../plugins/common/wal-archive/instance-archive.ts"),
+    import("../../plugins/common/wal-archive/lookup.ts"),
+  ]);
   const { instance } = await archivingInstance(flags);
   const archive = await openInstanceArchive(instance, process.env);
   const description = archive?.description ?? instance.directory ?? "";
@@ -35,9 +36,13 @@ export async function openSource(flags: FlagValues): Promise<WalSource> {
   });
 }
 
+const defaultRetryMs = 60_000;
+
 /** @throws {UsageError} It is no duration. */
-export function readRetryMs(flags: FlagValues): number {
-  const written = flags.text("retry-timeout") ?? "60s";
+export async function readRetryMs(flags: FlagValues): Promise<number> {
+  const written = flags.text("retry-timeout");
+  if (written === undefined) return defaultRetryMs;
+  const { parseDuration } = await import("../sdk/units.ts");
   const seconds = parseDuration(written);
   if (seconds !== undefined) return seconds * 1000;
   throw new UsageError(`Cannot use --retry-timeout=${written}: expected a duration such as 60s`);

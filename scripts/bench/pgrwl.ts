@@ -7,15 +7,15 @@ import { readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { startAgent } from "../../test/harness/agent.ts";
-import { findPostgresClient } from "../../test/harness/available.ts";
 import { createFolder } from "../../test/harness/folders.ts";
 import { initPgbench } from "../../test/harness/pgbench.ts";
 import { type PostgresServer, startPostgres } from "../../test/harness/postgres.ts";
-import { runTool } from "../../test/harness/processes.ts";
 import { startReceivewal } from "../../test/harness/receivewal.ts";
 import { waitFor } from "../../test/harness/wait.ts";
 import { createSlot, currentLsn, haveFlushed, isStreaming } from "../../test/harness/wal-receiver.ts";
+import { type Commits, measureCommits, setSynchronous } from "./lib/commits.ts";
 import { load } from "./lib/load.ts";
+import { median } from "./lib/turns.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
 const seconds = Number(process.argv[3] ?? 5);
@@ -77,43 +77,20 @@ export default definePlugin({
 `,
 };
 
-async function setSynchronous(names: string): Promise<void> {
-  await server.psql(`ALTER SYSTEM SET synchronous_standby_names = '${names}'`);
-  await server.psql("SELECT pg_reload_conf()");
-}
-
-interface Commits {
-  readonly latencyMs: number;
-  readonly perSecond: number;
-}
-
-async function pgbench(clients: number): Promise<Commits> {
-  const { user, socketFolder, port } = server;
-  const command = [
-    ...[findPostgresClient("pgbench") ?? "pgbench", "-N", "-n", `-c${clients}`, "-j2", `-T${seconds}`],
-    ...["-h", socketFolder, "-p", String(port), "-U", "postgres", "postgres"],
-  ];
-  const text = await runTool(command, { user, cwd: socketFolder });
-  const [, latency] = /latency average = ([\d.]+) ms/.exec(text) ?? [];
-  const [, perSecond] = /tps = ([\d.]+)/.exec(text) ?? [];
-  if (!(Number(latency) > 0)) throw new Error(`Cannot read what pgbench printed:\n${text}`);
-  return { latencyMs: Number(latency), perSecond: Number(perSecond) };
-}
-
 /** Commits wait for whichever receiver is the only one that streams. */
 async function commitsWith(contender: Contender, clients: number, plugins = "", scraped = false): Promise<Commits> {
   await using running = await start(contender, plugins);
   const lsn = await currentLsn(server);
   const known = [{ applicationName: `bench_${number}` }];
   await waitFor("the receiver to be level", () => haveFlushed(server, lsn, known), 60_000);
-  await setSynchronous(`bench_${number}`);
+  await setSynchronous(server, `bench_${number}`);
   try {
     const scraping = scraped ? load(`${running.url}/metrics`, { seconds, clients: 1, pauseMs: 10 }) : undefined;
-    const commits = await pgbench(clients);
+    const commits = await measureCommits(server, clients, seconds);
     await scraping;
     return commits;
   } finally {
-    await setSynchronous("");
+    await setSynchronous(server, "");
   }
 }
 
@@ -142,8 +119,6 @@ function peakMiB(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
-const median = (values: readonly number[]) =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 async function compareCommits(clients: number): Promise<void> {

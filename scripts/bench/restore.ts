@@ -1,59 +1,75 @@
 /**
  * A recovery through `restore-command` beside one through `cp`, from one local folder and in one run: without prefetching, with it,
- * with compression, and through an agent's routes; and what one call costs.
- * Run on a machine that does nothing else: `bun scripts/bench/restore.ts [segments] [rounds]`. Needs Debian's PostgreSQL 15.
+ * with compression and encryption, and from a serving agent; and what one call costs.
+ * `bun scripts/bench/restore.ts [--quick] [SEGMENTS] [ROUNDS]`: 10 minutes and 10 GB; quick, 2 minutes. Needs Debian's PostgreSQL 15 and dist/holdfast.
  */
 import { chmod, readdir } from "node:fs/promises";
-import { loadavg } from "node:os";
 import { join } from "node:path";
+import { startAgent } from "../../test/harness/agent.ts";
 import { createFolder } from "../../test/harness/folders.ts";
 import { runTool } from "../../test/harness/processes.ts";
 import { giveTo, serverUser } from "../../test/harness/users.ts";
 import { waitFor } from "../../test/harness/wait.ts";
 import { createRestorer, fill, loseServer, recover } from "../../test/integration/restore/support.ts";
+import { print } from "./lib/load.ts";
+import { benchArguments, inTurns, loadText, median, seconds } from "./lib/turns.ts";
 
-const segments = Number(process.argv[2] ?? 200);
-const rounds = Number(process.argv[3] ?? 3);
+const { quick, numbers } = benchArguments();
+const [segments = quick ? 40 : 200, rounds = quick ? 1 : 3] = numbers;
 const callRounds = 30;
-const variants = ["cp", "plain, no prefetch", "plain", "gzip", "gzip, encrypted"] as const;
-type Variant = (typeof variants)[number];
+const deadlineMs = 600_000;
+const variantCount = 6;
 
 const user = serverUser("postgres");
-const print = (text: string) => process.stdout.write(`${text}\n`);
-const median = (values: readonly number[]) =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-await using lost = await loseServer(segments, variants.length * rounds, 16);
+await using lost = await loseServer(segments, variantCount * rounds, 16);
 await using restorer = await createRestorer();
 await using folder = await createFolder("holdfast-bench", user);
-print(`${lost.segments} segments of 16 MiB, ${rounds} rounds; load ${loadavg()[0]?.toFixed(1)}`);
-
-const command: Record<Variant, string> = {
-  cp: `cp ${lost.walFolder}/%f %p`,
-  "plain, no prefetch": restorer.command(`${await archive("plain", {})} --prefetch=0`),
-  plain: restorer.command(await archive("plain", {})),
-  gzip: restorer.command(await archive("gzip", { compression: "gzip" })),
-  "gzip, encrypted": restorer.command(
-    await archive("aes", { compression: "gzip", encryption: { passphrase: "a passphrase" } }),
-  ),
-};
+const plain = await archive("plain", {});
+const zstd = await archive("zstd", { compression: "zstd" });
+const encrypted = await archive("aes", { compression: "gzip", encryption: { passphrase: "a passphrase" } });
 await openFor(lost.walFolder);
+// The server that it would receive from is gone, as it is when somebody recovers.
+const instance = {
+  directory: join(folder.path, "received"),
+  slot: "s",
+  postgres: "host=127.0.0.1 port=1",
+  archive: { storage: { type: "local", directory: join(folder.path, "plain") } },
+  serve: { enabled: true },
+};
+await using agent = await startAgent(`plugins: { wal: { plugin: pgrwl, config: ${JSON.stringify(instance)} } }\n`);
 
-const seconds = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
-for (let round = 0; round < rounds; round++) {
-  for (const variant of variants) {
-    const backup = lost.backups.shift();
-    if (backup === undefined) break;
-    const startedAt = performance.now();
-    await using _ = await recover(backup, command[variant]);
-    seconds.get(variant)?.push((performance.now() - startedAt) / 1000);
-  }
+const cp = `cp ${lost.walFolder}/%f %p`;
+const withoutPrefetch = restorer.command(`${plain} --prefetch=0`);
+const prefetching = restorer.command(plain);
+const commands: Readonly<Record<string, string>> = {
+  cp,
+  "plain, no prefetch": withoutPrefetch,
+  plain: prefetching,
+  zstd: restorer.command(zstd),
+  "gzip, encrypted": restorer.command(encrypted),
+  "plain, by an agent": restorer.command(`--serve-addr=127.0.0.1:${agent.port}/wal`),
+};
+
+print(`${lost.segments} segments of 16 MiB, ${rounds} rounds in turns; ${loadText()}`);
+const times = await inTurns(
+  rounds,
+  Object.fromEntries(Object.entries(commands).map(([name, command]) => [name, () => recoverOnce(command)])),
+);
+print("\nRecovery, seconds (median), and the median ratio to cp of the same round; at most 1.30 with prefetch:");
+const ofCp = times.get("cp") ?? [];
+for (const [name, all] of times) {
+  const ratio = median(all.map((time, round) => time / (ofCp[round] ?? Number.NaN)));
+  print(`  ${name.padEnd(20)} ${median(all).toFixed(1).padStart(7)}  ${ratio.toFixed(2)}`);
 }
-const base = median(seconds.get("cp") ?? []);
-print("\nRecovery, seconds (median), and the ratio to cp:");
-for (const [variant, all] of seconds) {
-  const time = median(all);
-  print(`  ${variant.padEnd(20)} ${time.toFixed(1).padStart(7)}  ${(time / base).toFixed(2)}`);
+
+async function recoverOnce(command: string): Promise<number> {
+  const backup = lost.backups.shift();
+  if (backup === undefined) throw new Error("There is no base backup left");
+  await using _ = backup;
+  return await seconds(async () => {
+    await using _server = await recover(backup, command, deadlineMs);
+  });
 }
 
 /** Makes an archive of all that was lost. @returns The flags for it. */
@@ -80,10 +96,7 @@ await chmod(folder.path, 0o755);
 const calls: Record<string, readonly string[]> = {
   cp: ["cp", join(lost.walFolder, first), target],
   "holdfast version": [restorer.executable, "version"],
-  "restore-command, straight from the folder": command["plain, no prefetch"]
-    .replace("%f", first)
-    .replace("%p", target)
-    .split(" "),
+  "restore-command, straight from the folder": withoutPrefetch.replace("%f", first).replace("%p", target).split(" "),
 };
 for (const [name, call] of Object.entries(calls)) {
   const times: number[] = [];
@@ -100,7 +113,7 @@ const names = (await readdir(lost.walFolder)).filter((name) => name.length === 2
 const ahead = join(folder.path, ".holdfast-prefetch");
 const waiting: number[] = [];
 for (const [index, name] of names.slice(0, callRounds).entries()) {
-  const call = command.plain.replace("%f", name).replace("%p", target).split(" ");
+  const call = prefetching.replace("%f", name).replace("%p", target).split(" ");
   const startedAt = performance.now();
   await Bun.spawn(call, { stdout: "ignore", stderr: "inherit" }).exited;
   if (index > 0) waiting.push(performance.now() - startedAt);

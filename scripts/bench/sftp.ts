@@ -1,6 +1,6 @@
 /**
  * What one file over SFTP costs: our put and get against OpenSSH's `sftp`, in turns, on the same server of this machine.
- * Prints the medians and ratios. `scripts/bench/sftp.ts [MiB] [ROUNDS]`
+ * Prints the medians and ratios. `bun scripts/bench/sftp.ts [--quick] [MiB] [ROUNDS]`, less than a minute. Needs OpenSSH's server and client.
  */
 import { randomBytes } from "node:crypto";
 import { open as openFile, rm } from "node:fs/promises";
@@ -9,8 +9,10 @@ import { storageSettings } from "../../plugins/common/storage/settings.ts";
 import { createFolder } from "../../test/harness/folders.ts";
 import { type SshServer, startSshServer } from "../../test/harness/ssh.ts";
 import { print } from "./lib/load.ts";
+import { benchArguments, inTurns, loadText, median, seconds } from "./lib/turns.ts";
 
-const [mebibytes = 256, rounds = 5] = process.argv.slice(2).map(Number);
+const { quick, numbers } = benchArguments();
+const [mebibytes = quick ? 64 : 256, rounds = quick ? 3 : 5] = numbers;
 
 await using folder = await createFolder("holdfast-bench");
 await using server = await startSshServer();
@@ -30,28 +32,27 @@ await using storage = await openStorage(
 );
 await storage.check();
 
-const times: Record<"ourPut" | "theirPut" | "ourGet" | "theirGet", number[]> = {
-  ourPut: [],
-  theirPut: [],
-  ourGet: [],
-  theirGet: [],
-};
-for (let round = 0; round < rounds; round++) {
-  times.ourPut.push(await seconds(() => storage.put("ours", { file })));
-  times.theirPut.push(await seconds(() => sftp(server, `put -f ${file} ${server.folder}/theirs`)));
-  times.ourGet.push(await seconds(() => download(`${folder.path}/ours`)));
-  times.theirGet.push(await seconds(() => sftp(server, `get -f ${server.folder}/theirs ${folder.path}/theirs`)));
-  await Promise.all(["ours", "theirs"].map((name) => rm(`${folder.path}/${name}`)));
-}
-print(`${mebibytes} MiB over SFTP on one machine, ${rounds} rounds in turns, medians; every file is synced`);
-for (const [what, ours, theirs] of [
-  ["put", times.ourPut, times.theirPut],
-  ["get", times.ourGet, times.theirGet],
-] as const) {
-  const [one, other] = [mebibytes / median(ours), mebibytes / median(theirs)];
+const times = await inTurns(rounds, {
+  ourPut: () => seconds(() => storage.put("ours", { file })),
+  theirPut: () => seconds(() => sftp(server, `put -f ${file} ${server.folder}/theirs`)),
+  ourGet: () => fresh("ours", (path) => download(path)),
+  theirGet: () => fresh("theirs", (path) => sftp(server, `get -f ${server.folder}/theirs ${path}`)),
+});
+print(
+  `${mebibytes} MiB over SFTP on one machine, ${rounds} rounds in turns, medians; every file is synced; ${loadText()}`,
+);
+for (const what of ["Put", "Get"]) {
+  const [one, other] = ["our", "their"].map((who) => mebibytes / median(times.get(`${who}${what}`) ?? []));
   print(
-    `  ${what}: holdfast ${one.toFixed(0)} MiB/s, OpenSSH sftp ${other.toFixed(0)} MiB/s, ratio ${(one / other).toFixed(2)} (target: at least 1)`,
+    `  ${what.toLowerCase()}: holdfast ${one?.toFixed(0)} MiB/s, OpenSSH sftp ${other?.toFixed(0)} MiB/s, ratio ${((one ?? 0) / (other ?? 0)).toFixed(2)} (target: at least 1)`,
   );
+}
+
+/** Seconds that it takes to write a file that was not there. */
+async function fresh(name: string, work: (path: string) => Promise<void>): Promise<number> {
+  const path = `${folder.path}/${name}`;
+  await rm(path, { force: true });
+  return await seconds(() => work(path));
 }
 
 /** To a file that is synced, as `get -f` does. */
@@ -77,14 +78,4 @@ async function sftp({ host, port, user, privateKeyFile, knownHostsFile }: SshSer
 async function writeRandom(path: string, size: number): Promise<void> {
   await using to = await openFile(path, "w");
   for (let n = 0; n < size; n++) await to.write(randomBytes(1 << 20));
-}
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const begin = performance.now();
-  await work();
-  return (performance.now() - begin) / 1000;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -23,11 +23,23 @@ require_node() {
   fi
 }
 
+# require_own_packages WHY: what a link leads to is another tree's, and must not lose anything because of this one.
+require_own_packages() {
+  local link
+  for link in node_modules{,/cpu-features,/ssh2}; do
+    if [[ -L $repository/$link ]]; then
+      die "Cannot use $repository/$link: it is a symbolic link to $(readlink -f -- "$repository/$link"), and $1;" \
+        "remove the link and run npm ci"
+    fi
+  done
+}
+
 # npm writes node_modules/.package-lock.json last, so an interrupted installation counts as missing.
 # In a subshell, for its trap: Ctrl-C leaves no log behind.
 install_packages() (
   local installed=$repository/node_modules/.package-lock.json
   if [[ -e $installed && ! $repository/package-lock.json -nt $installed ]]; then return; fi
+  require_own_packages "npm would empty that"
   say "Installing the npm packages"
   local log
   log=$(mktemp)

@@ -24,7 +24,6 @@ test.each([
 
 test.each([
   [[], /Usage: holdfast COMMAND/],
-  [["chekc"], /Unknown command "chekc", did you mean "check"\?/],
   [["run", "--confg.file=x"], /Unknown flag --confg\.file, did you mean --config\.file\?/],
   [["run", "--config.file"], /--config\.file needs a value/],
   [["check", "--all"], /Unknown flag --all/],
@@ -35,6 +34,22 @@ test.each([
 ] as const)("%j is refused with status 2 and the way out", async (args, expected) => {
   const { status, stdout, stderr } = await holdfast(args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(expected);
+});
+
+// PostgreSQL takes what is below 126 for the end of the WAL.
+test.each([
+  [["chekc"], /Unknown command "chekc", did you mean "check"\?/],
+  [["restore-comand", "000000010000000000000003", "x"], /did you mean "restore-command"\?/],
+  [["restore_command", "00000002.history", "x"], /did you mean "restore-command"\?/],
+  [["wal", "000000010000000000000003", "x"], /Unknown command "wal", did you mean "wal verify"\?/],
+  [["plugin", "nwe"], /did you mean "plugin list" or "plugin new" or "plugin test"\?/],
+  [["000000010000000000000003", "x"], /Unknown command "000000010000000000000003"; see/],
+  [["--config.file=/dev/null", "000000010000000000000003", "x"], /Expected: holdfast run/],
+  [["check", "--al", "000000010000000000000003", "x"], /Unknown flag --al/],
+] as const)("%j is no command, as a shell says it: with status 127", async (args, expected) => {
+  const { status, stdout, stderr } = await holdfast(args);
+  expect({ status, stdout }).toEqual({ status: 127, stdout: "" });
   expect(stderr).toMatch(expected);
 });
 

@@ -1,11 +1,9 @@
-/** From settings to a storage. Nothing is connected until it is used. */
+/** From settings to a storage. Nothing is connected until it is used; no storage's module is loaded but that of the one that is opened. */
 import { readFile } from "node:fs/promises";
 import { messageOf, StorageError } from "./errors.ts";
 import { LocalStorage } from "./local.ts";
-import { credentialSource, type Environment } from "./s3/credentials.ts";
-import { S3Storage } from "./s3/s3.ts";
+import type { Environment } from "./s3/credentials.ts";
 import type { StorageSettings } from "./settings.ts";
-import { SftpStorage } from "./sftp/sftp.ts";
 import type { Storage } from "./storage.ts";
 
 export interface OpenOptions {
@@ -25,11 +23,15 @@ export async function openStorage(settings: StorageSettings, options: OpenOption
     case "s3":
       return await openS3(settings, options);
     case "sftp":
-      return openSftp(settings, options);
+      return await openSftp(settings, options);
   }
 }
 
 async function openS3(settings: Of<"s3">, { environment, now = () => new Date() }: OpenOptions): Promise<Storage> {
+  const [{ credentialSource }, { S3Storage }] = await Promise.all([
+    import("./s3/credentials.ts"),
+    import("./s3/s3.ts"),
+  ]);
   const { endpoint, region, bucket, prefix, path_style, ca_file, insecure_skip_verify } = settings;
   return new S3Storage({
     endpoint: new URL(endpoint ?? `https://s3.${region}.amazonaws.com`),
@@ -56,7 +58,7 @@ async function readCa(path: string): Promise<string> {
   }
 }
 
-function openSftp(settings: Of<"sftp">, { environment }: OpenOptions): Storage {
+async function openSftp(settings: Of<"sftp">, { environment }: OpenOptions): Promise<Storage> {
   const { host, port, user, directory, password, passphrase } = settings;
   const agent = settings.agent === true ? environment.SSH_AUTH_SOCK : settings.agent || undefined;
   if (settings.agent === true && !agent) {
@@ -67,6 +69,7 @@ function openSftp(settings: Of<"sftp">, { environment }: OpenOptions): Storage {
   }
   const home = environment.HOME;
   const defaults = [...(home ? [`${home}/.ssh/known_hosts`] : []), "/etc/ssh/ssh_known_hosts"];
+  const { SftpStorage } = await import("./sftp/sftp.ts");
   return new SftpStorage({
     host,
     port,

@@ -32,6 +32,13 @@ const writeBackCalls = () => open({ sync_file_range: { args: ["int", "i64", "i64
 
 const pollCalls = () => open({ poll: { args: ["ptr", "u64", "int"], returns: "int" } });
 
+const priorityCalls = () =>
+  open({
+    setpriority: { args: ["int", "u32", "int"], returns: "int" },
+    syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" },
+  });
+
+let priorities: ReturnType<typeof priorityCalls>;
 let polls: ReturnType<typeof pollCalls>;
 let writeBacks: ReturnType<typeof writeBackCalls>;
 let locks: ReturnType<typeof lockCalls>;
@@ -94,4 +101,18 @@ export function beginWriting(fd: number, offset: number, sizeBytes: number): voi
 /** Names the calling thread, as `top -H` and /proc/self/task/TID/comm show it; at most 15 characters. Linux only. */
 export function nameThread(name: string): void {
   if (process.platform === "linux") nameCalls()?.prctl(PR_SET_NAME, Buffer.from(`${name}\0`) as never, 0, 0, 0);
+}
+
+const PRIO_PROCESS = 0;
+const IOPRIO_WHO_PROCESS = 1;
+const IOPRIO_CLASS_IDLE = 3 << 13;
+const ioprioSet: Readonly<Record<string, number>> = { x64: 251, arm64: 30 };
+
+/** Lets a thread of this process have what others leave of the disks, and most of what they leave of the processors. Promises nothing. Linux only. */
+export function lowerPriority(threadId: number, nice: number): void {
+  const number = ioprioSet[process.arch];
+  if (process.platform !== "linux" || number === undefined) return;
+  priorities ??= priorityCalls();
+  priorities?.setpriority(PRIO_PROCESS, threadId, nice);
+  priorities?.syscall(number, IOPRIO_WHO_PROCESS, threadId, IOPRIO_CLASS_IDLE);
 }

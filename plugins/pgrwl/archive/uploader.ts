@@ -4,6 +4,7 @@
  */
 import type { Log } from "holdfast";
 import { messageOf } from "../../common/storage/errors.ts";
+import { yieldPoolThreads } from "../../common/system/pool-threads.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import { failureReason, isOfOneFile } from "../../common/wal-archive/errors.ts";
 import { BackOff } from "../receiver/back-off.ts";
@@ -150,6 +151,7 @@ export class Uploader {
   async #upload(file: LocalFile, signal: AbortSignal): Promise<void> {
     const { archive, files, log, now, onArchived, onChange } = this.#options;
     const beganAt = performance.now();
+    yieldPoolThreads();
     try {
       const stored = await archive.put(file.name, files.pathOf(file.name), { signal });
       this.#storageWorks();

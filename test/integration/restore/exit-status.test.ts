@@ -184,9 +184,74 @@ describeWith(["dist/holdfast"], "restore-command", () => {
     [["--serve-addr=:1", "--retry-timeout=soon", name, "x"], "--retry-timeout=soon"],
     [["--serve-addr=:1", "--prefetch=-1", name, "x"], "--prefetch=-1"],
     [["--serv-addr=:1", name, "x"], "did you mean --serve-addr"],
+    [[], "%f %p"],
+    [["--serve-addr=:1", name, "x", "surplus"], "%f %p"],
+    [["--serve-addr", name, "x"], "%f %p"],
+    [[name, "x", "--retry-timeout"], "--retry-timeout needs a value"],
+    [["--prefetch-into=/nonexistent", "--config.file=/nonexistent"], "Cannot read the configuration"],
   ])("204: a wrong command line is no end of the WAL: %j", async (args, message) => {
     const { status, stderr } = await runOnce(["restore-command", ...args]);
     expect([status, stderr]).toEqual([204, expect.stringContaining(message)]);
+  });
+
+  test.each([
+    "plugins: {",
+    "plugins: { wal: { plugin: pgrwl, config: { directry: /x } } }",
+    "plugins: { barman: {} }",
+    "plugins: { wal: { plugin: pgrwl, config: { directory: ${HOLDFAST_UNSET}, slot: s } } }",
+  ])("204: the configuration is wrong: %s", async (text) => {
+    await using place = await createPlace();
+    await writeFile(join(place.folder, "holdfast.yml"), text);
+    const { status, stderr } = await place.run(name);
+    expect([status, stderr]).toEqual([204, expect.stringContaining("holdfast.yml")]);
+  });
+
+  test.skipIf(isRoot)("204: the configuration may not be read", async () => {
+    await using place = await createPlace();
+    await chmod(join(place.folder, "holdfast.yml"), 0);
+    expect((await place.run(name)).status).toBe(204);
+  });
+
+  test("204: the configuration has no such instance", async () => {
+    await using place = await createPlace();
+    const { status, stderr } = await place.run(name, `--config.file=${place.folder}/holdfast.yml`, "--instance=other");
+    expect([status, stderr]).toEqual([204, expect.stringContaining("it has wal")]);
+  });
+
+  test("204: the help is no WAL", async () => {
+    await using place = await createPlace();
+    expect((await place.run(name, "--help")).status).toBe(204);
+  });
+
+  test.each([
+    ["an exception that nobody catches", "setTimeout(() => { throw new Error('boom'); }, 200);"],
+    ["a rejection that nobody handles", "setTimeout(() => void Promise.reject(new Error('boom')), 200);"],
+  ])("205: %s", async (_, fault) => {
+    await using place = await createPlace();
+    const preload = join(place.folder, "fault.ts");
+    await writeFile(preload, fault);
+    using server = Bun.serve({ port: 0, reusePort: false, fetch: () => new Promise<Response>(() => {}) });
+    const env = { BUN_OPTIONS: `--preload=${preload}` };
+    const args = ["restore-command", `--serve-addr=:${server.port}`, name, place.destination];
+    const { status, stderr } = await runOnce(args, { env });
+    expect([status, stderr]).toEqual([205, "holdfast restore-command: failed: boom\n"]);
+    await server.stop(true);
+  });
+
+  // Some of these are enough on some machines.
+  test.each([
+    ...[100_000, 200_000, 300_000, 350_000, 370_000].map((kib) => `-v ${kib}`),
+    ...[20_000, 60_000, 100_000].map((kib) => `-d ${kib}`),
+    ...[5, 6].map((files) => `-n ${files}`),
+  ])("126 or more: the machine is out of memory or files, ulimit %s", async (limit) => {
+    await using place = await createPlace();
+    const { agentExecutable } = await import("../../harness/agent.ts");
+    const flags = `--prefetch=0 --retry-timeout=0s --config.file=${place.folder}/holdfast.yml`;
+    const line = `ulimit -c 0 ${limit} && exec ${agentExecutable} restore-command ${flags} ${name} ${place.destination}`;
+    const child = Bun.spawn(["bash", "-c", line], { stdout: "ignore", stderr: "ignore" });
+    const status = await child.exited;
+    expect(status === 0 || status >= 126).toBe(true);
+    if (status !== 0) expect(await readdir(join(place.folder, "data", "pg_wal"))).not.toContain("RECOVERYXLOG");
   });
 
   test("143: PostgreSQL is told to stop meanwhile", async () => {

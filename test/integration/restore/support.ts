@@ -104,19 +104,27 @@ export async function createRestorer(): Promise<Restorer> {
 }
 
 /** Recovers to the end and promotes. */
-export async function recover(backup: BaseBackup, restoreCommand: string): Promise<PostgresServer> {
+export async function recover(
+  backup: BaseBackup,
+  restoreCommand: string,
+  deadlineMs = 90_000,
+): Promise<PostgresServer> {
   await using cleanup = new AsyncDisposableStack();
   const settings = { restore_command: restoreCommand, recovery_target_timeline: "latest", autovacuum: "off" };
   const server = cleanup.use(await startFrom(backup, "recovery.signal", settings));
-  await isPrimary(server);
+  await isPrimary(server, deadlineMs);
   cleanup.move();
   return server;
 }
 
 /** Waits until a server takes writes. @throws {Error} It has ended, or takes too long. */
-export async function isPrimary(server: PostgresServer): Promise<void> {
+export async function isPrimary(server: PostgresServer, deadlineMs = 90_000): Promise<void> {
   const ended = () => server.log().includes("shutting down due to startup process failure") && "ended";
   const promoted = async () => (await server.psql("SELECT pg_is_in_recovery()")) === "f\n" && "primary";
-  const state = await waitFor("the end of the recovery", async () => (await promoted().catch(ended)) || false, 90_000);
+  const state = await waitFor(
+    "the end of the recovery",
+    async () => (await promoted().catch(ended)) || false,
+    deadlineMs,
+  );
   if (state !== "primary") throw new Error(`The recovery failed:\n${server.log().slice(-3000)}`);
 }
