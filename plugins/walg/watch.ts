@@ -1,5 +1,5 @@
 /** One instance at work: what it asks, and the page that it makes of the answers. */
-import { type CollectContext, type Log, type Run, RunError, type SetupContext } from "holdfast";
+import { type CollectContext, type Log, type RestorableWindow, type Run, RunError, type SetupContext } from "holdfast";
 import {
   type Environment,
   namesServer,
@@ -12,9 +12,10 @@ import { backupTypes } from "./backups.ts";
 import * as commands from "./commands.ts";
 import { deltaChains } from "./delta-chains.ts";
 import { commandEnvironment, identityOf } from "./environment.ts";
-import { knowledgeOf, type ListedBackups, type Operations } from "./knowledge.ts";
+import { type Knowledge, knowledgeOf, type ListedBackups, type Operations } from "./knowledge.ts";
 import { failureReason, Operation, type Outcome, pause } from "./operation.ts";
 import { countFailure, createCounters, showOperations } from "./own-page.ts";
+import { restorableWindows } from "./restorable.ts";
 import { Series } from "./series.ts";
 import { readServerState } from "./server.ts";
 import type { Settings } from "./settings.ts";
@@ -124,6 +125,11 @@ export class Watch {
       enough.abort();
     }
     this.#isFirstPage = false;
+  }
+
+  /** What can be restored, and to when. */
+  restorable(): RestorableWindow[] {
+    return restorableWindows(this.#operations, this.#known());
   }
 
   stop(): void {
@@ -295,13 +301,18 @@ export class Watch {
   }
 
   #fillPage(): void {
-    const { config, now } = this.#context;
-    const known = knowledgeOf(this.#operations, config, this.#environment.WALG_PG_WAL_SIZE, now() / 1000);
+    const { config } = this.#context;
+    const known = this.#known();
     this.#series.clearGauges();
     showOperations(this.#series, this.#operations, known, this.#version);
     if (known.backups) showBackups(this.#series, known.backups, config.max_backup_series, known.nowSeconds);
     showWal(this.#series, known);
     if ((known.backups?.backups.length ?? 0) > manyBackups) this.#tidyUp();
+  }
+
+  #known(): Knowledge {
+    const { config, now } = this.#context;
+    return knowledgeOf(this.#operations, config, this.#environment.WALG_PG_WAL_SIZE, now() / 1000);
   }
 
   /** A page is published as soon as it is made, and the next one is made of the answers: its series need not be kept. */
