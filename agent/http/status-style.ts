@@ -61,9 +61,11 @@ tr.past div { border-color: var(--line); background: none; color: var(--soft); }
 tr.error code { display: block; max-height: 9em; overflow: auto; white-space: pre-wrap; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .answer { margin: -.3rem 0 .7rem; font-size: 1.12rem; }
-.timeline td.line, .timeline th.line { width: 46%; padding: 0 .9rem; vertical-align: middle; }
-.timeline svg { display: block; width: 100%; height: 3.6rem; overflow: visible; }
-.timeline svg.axis { height: 2.2rem; font-size: .8rem; font-weight: 400; }
+.timeline tbody th { min-width: 10rem; }
+.timeline .line { position: relative; width: 44%; padding: 0; vertical-align: middle; }
+.timeline svg { overflow: visible; }
+.timeline .line > svg { position: absolute; top: 0; left: .9rem; width: calc(100% - 1.8rem); height: 100%; }
+.timeline svg.axis { font-size: .8rem; font-weight: 400; }
 .timeline text { text-anchor: middle; dominant-baseline: central; fill: var(--soft); }
 .timeline text.present { fill: var(--text); font-weight: 600; }
 .timeline .grid { stroke: var(--line); }
@@ -75,7 +77,7 @@ tr.error code { display: block; max-height: 9em; overflow: auto; white-space: pr
 .timeline svg.wal .bar { fill: var(--off-back); stroke: var(--off); }
 .timeline tbody th, .timeline tbody tr:not(.more) td { vertical-align: middle; }
 .timeline time span { display: block; color: var(--soft); font-size: .86rem; }
-tr.detail div { margin-top: -.45rem; color: var(--soft); font-size: .92rem; overflow-wrap: anywhere; }
+tr.detail div { margin-top: -.35rem; color: var(--soft); font-size: .92rem; overflow-wrap: anywhere; }
 .timeline .bad tr.detail div { color: var(--bad); }
 .empty { padding: 2rem; text-align: center; color: var(--soft); background: var(--card); border: 1px dashed var(--line); border-radius: .6rem; }
 footer { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; padding-top: 1.4rem; padding-bottom: 2.5rem; font-size: .9rem; }
@@ -100,8 +102,8 @@ footer .soft { flex-basis: 100%; overflow-wrap: anywhere; }
   .timeline thead { position: static; width: auto; height: auto; clip-path: none; }
   .timeline thead th:not(.line) { display: none; }
   .timeline thead th.line, .timeline tbody tr td.line { display: block; width: auto; padding: 0 1rem; }
-  .timeline svg { height: 2.4rem; }
-  .timeline time span { display: inline; margin-left: .6rem; }
+  .timeline .line > svg { position: static; display: block; width: 100%; height: 2.4rem; }
+  .timeline tbody td.when { white-space: normal; }
   .timeline tr.detail div { margin-top: 0; padding-bottom: .3rem; }
 }
 @media print { body { background: none; } .notice, .state { border: 1px solid var(--line); } }

@@ -74,15 +74,17 @@ function answer(rows: readonly RestorableRow[], now: number): string {
 function rowOf(row: RestorableRow, scale: TimeScale, now: number): Html {
   const { cluster, source, from, to, detail } = row;
   const name = cluster === "" ? html`<span class="hidden">not known</span><span aria-hidden="true">–</span>` : cluster;
+  // Only where there is a second row may a cell reach into it.
+  const rowspan = detail === undefined ? "" : raw(' rowspan="2"');
   return html`<tbody class="${looksOf(row)}">
 <tr>
-<th scope="row">${name}<span>${source}</span></th>
-<td class="line">${picture(row, scale)}</td>
+<th scope="row"${rowspan}>${name}<span>${source}</span></th>
+<td class="line"${rowspan}>${picture(row, scale)}</td>
 <td data-label="Restorable">${pill(row)}</td>
 <td data-label="From" class="when">${when(from, now)}</td>
 <td data-label="To" class="when">${when(to, now)}</td>
 </tr>
-${detail === undefined ? "" : html`<tr class="more detail"><td colspan="5"><div>${detail}</div></td></tr>`}
+${detail === undefined ? "" : html`<tr class="more detail"><td colspan="3"><div>${detail}</div></td></tr>`}
 </tbody>`;
 }
 
@@ -114,9 +116,9 @@ function picture(row: RestorableRow, scale: TimeScale): Html {
   const tailFrom = bar === undefined ? 0 : bar.x + bar.width;
   const tail = scale.now > tailFrom;
   return html`<svg role="img" class="row ${looks}"><title>${spoken(row)}</title>${grid(scale)}
-${tail ? raw(`<line class="tail" x1="${percent(tailFrom)}" x2="${percent(scale.now)}" y1="50%" y2="50%"/>`) : ""}
-${bar === undefined ? "" : raw(`<rect class="bar" x="${percent(bar.x)}" width="${percent(bar.width)}" y="33%" height="34%" rx="3"/>`)}
-${nowLine(scale)}</svg>`;
+<svg y="50%">${tail ? raw(`<line class="tail" x1="${percent(tailFrom)}" x2="${percent(scale.now)}"/>`) : ""}
+${bar === undefined ? "" : raw(`<rect class="bar" x="${percent(bar.x)}" width="${percent(bar.width)}" y="-10" height="20" rx="3"/>`)}
+</svg>${nowLine(scale)}</svg>`;
 }
 
 function barOf({ from, to }: RestorableRow, scale: TimeScale): { x: number; width: number } | undefined {

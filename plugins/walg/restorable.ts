@@ -2,13 +2,12 @@
 import type { RestorableWindow } from "holdfast";
 import type { Knowledge, Operations } from "./knowledge.ts";
 import { failureReason } from "./operation.ts";
-import { type ArchivedWal, archivedWal } from "./wal-page.ts";
+import type { ArchivedWal } from "./wal-page.ts";
 
 /** None before the list of backups was first asked for. */
-export function restorableWindows(operations: Operations, known: Knowledge): RestorableWindow[] {
+export function restorableWindows(operations: Operations, known: Knowledge, wal: ArchivedWal): RestorableWindow[] {
   const { list, storage } = operations;
   if (list.outcome === undefined) return [];
-  const wal = archivedWal(known);
   const window = { from: wal.recovery?.earliest, to: wal.latest };
   if (list.outcome.error !== undefined) {
     // Of a failing list alone the agent tells; here is more to say when the storage itself does not answer.

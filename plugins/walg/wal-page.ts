@@ -12,14 +12,14 @@ import { type ArchiveEnd, pathThroughTimelines, pathThroughVerification } from "
 const verdictValues: Readonly<Record<Verdict, number>> = { OK: 1, FAILURE: 0, WARNING: 2, unknown: -1 };
 const hex = (timeline: number) => timeline.toString(16).padStart(8, "0");
 
-export function showWal(series: Series, known: Knowledge): void {
+export function showWal(series: Series, known: Knowledge, archived: ArchivedWal): void {
   const { verification, server } = known;
   if (verification) showVerification(series, verification);
   showIntegrity(series, known);
   showTimelines(series, known);
   showMissing(series, known);
 
-  const { current, recovery, end, latest, arrivals } = archivedWal(known);
+  const { current, recovery, end, latest, arrivals } = archived;
   showLag(series, known, end);
   showSinceBackup(series, known, end);
 

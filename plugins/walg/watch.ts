@@ -12,14 +12,14 @@ import { backupTypes } from "./backups.ts";
 import * as commands from "./commands.ts";
 import { deltaChains } from "./delta-chains.ts";
 import { commandEnvironment, identityOf } from "./environment.ts";
-import { type Knowledge, knowledgeOf, type ListedBackups, type Operations } from "./knowledge.ts";
+import { knowledgeOf, type ListedBackups, type Operations } from "./knowledge.ts";
 import { failureReason, Operation, type Outcome, pause } from "./operation.ts";
 import { countFailure, createCounters, showOperations } from "./own-page.ts";
 import { restorableWindows } from "./restorable.ts";
 import { Series } from "./series.ts";
 import { readServerState } from "./server.ts";
 import type { Settings } from "./settings.ts";
-import { showWal } from "./wal-page.ts";
+import { archivedWal, showWal } from "./wal-page.ts";
 
 const versionIntervalSeconds = 3600;
 
@@ -41,6 +41,7 @@ export class Watch {
   /** What a page is published by: between collections the instance's own, during one what shows it at once. */
   #publish: () => Promise<void>;
   #started = false;
+  #windows: readonly RestorableWindow[] = [];
   #isFirstPage = true;
   #republishing: ReturnType<typeof setTimeout> | undefined;
   #tidying: ReturnType<typeof setTimeout> | undefined;
@@ -127,9 +128,9 @@ export class Watch {
     this.#isFirstPage = false;
   }
 
-  /** What can be restored, and to when. */
-  restorable(): RestorableWindow[] {
-    return restorableWindows(this.#operations, this.#known());
+  /** What can be restored, and to when, as of the last page. */
+  get windows(): readonly RestorableWindow[] {
+    return this.#windows;
   }
 
   stop(): void {
@@ -301,18 +302,15 @@ export class Watch {
   }
 
   #fillPage(): void {
-    const { config } = this.#context;
-    const known = this.#known();
+    const { config, now } = this.#context;
+    const known = knowledgeOf(this.#operations, config, this.#environment.WALG_PG_WAL_SIZE, now() / 1000);
+    const archived = archivedWal(known);
+    this.#windows = restorableWindows(this.#operations, known, archived);
     this.#series.clearGauges();
     showOperations(this.#series, this.#operations, known, this.#version);
     if (known.backups) showBackups(this.#series, known.backups, config.max_backup_series, known.nowSeconds);
-    showWal(this.#series, known);
+    showWal(this.#series, known, archived);
     if ((known.backups?.backups.length ?? 0) > manyBackups) this.#tidyUp();
-  }
-
-  #known(): Knowledge {
-    const { config, now } = this.#context;
-    return knowledgeOf(this.#operations, config, this.#environment.WALG_PG_WAL_SIZE, now() / 1000);
   }
 
   /** A page is published as soon as it is made, and the next one is made of the answers: its series need not be kept. */
