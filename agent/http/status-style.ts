@@ -61,7 +61,7 @@ tr.past div { border-color: var(--line); background: none; color: var(--soft); }
 tr.error code { display: block; max-height: 9em; overflow: auto; white-space: pre-wrap; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .answer { margin: -.3rem 0 .7rem; font-size: 1.12rem; }
-.timeline tbody th { min-width: 10rem; }
+.timeline tbody th { min-width: 11rem; }
 .timeline .line { position: relative; width: 44%; padding: 0; vertical-align: middle; }
 .timeline svg { overflow: visible; }
 .timeline .line > svg { position: absolute; top: 0; left: .9rem; width: calc(100% - 1.8rem); height: 100%; }
@@ -99,7 +99,7 @@ footer .soft { flex-basis: 100%; overflow-wrap: anywhere; }
   tr.facts dl { margin: .2rem 0; gap: .15rem 1rem; }
   .state { justify-self: start; }
   .links > span { display: flex; flex-wrap: wrap; }
-  .timeline thead { position: static; width: auto; height: auto; clip-path: none; }
+  .timeline thead { display: block; position: static; width: auto; height: auto; clip-path: none; }
   .timeline thead th:not(.line) { display: none; }
   .timeline thead th.line, .timeline tbody tr td.line { display: block; width: auto; padding: 0 1rem; }
   .timeline .line > svg { position: static; display: block; width: 100%; height: 2.4rem; }

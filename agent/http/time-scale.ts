@@ -15,12 +15,14 @@ const mostSpan = 10 * 366 * day;
 /** Share of the span that is left free at both ends, so that no bar touches the edge. */
 const margin = 0.02;
 const mostTicks = 6;
+/** The end of the year 9999. */
+const mostSeconds = 253_402_300_799;
 /** The label of now needs so much room, in percent. */
 const roomOfNow = 9;
 
 /** @param moments What is to be seen; those that are no moments, or absurd ones, are left out. */
 export function timeScale(moments: readonly number[], nowSeconds: number): TimeScale {
-  const now = Number.isFinite(nowSeconds) ? nowSeconds : 0;
+  const now = Math.min(mostSeconds, Math.max(0, Number.isNaN(nowSeconds) ? 0 : nowSeconds));
   const oldest = moments.reduce((least, at) => (at < least && at >= now - mostSpan ? at : least), now - leastSpan);
   const span = now - oldest;
   // A clock that is ahead may be seen to be ahead; one that is far ahead must not squeeze all else.

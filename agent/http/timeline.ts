@@ -57,17 +57,14 @@ function answer(rows: readonly RestorableRow[], now: number): string {
   const claims = rows.filter(({ walOnly }) => !walOnly);
   if (claims.length === 0) return "WAL is there; no base backup is known here.";
   const good = claims.filter(({ reason }) => reason === undefined);
-  const oldest = good.reduce<number | undefined>(
-    (least, { to }) => (to === undefined ? least : Math.min(least ?? to, to)),
-    undefined,
-  );
+  const ends = good.flatMap(({ to }) => (to !== undefined && Number.isFinite(to) ? [to] : []));
   const all = claims.length === 1 ? "It" : `All ${claims.length}`;
   const which =
     good.length === claims.length
       ? `Yes. ${all} can be restored`
       : `${good.length === 0 ? "No" : "Not all"}. ${good.length} of ${count(claims.length, "cluster", "clusters")} can be restored`;
-  if (oldest === undefined) return `${which}.`;
-  const behind = Math.max(0, now / 1000 - oldest);
+  if (ends.length === 0) return `${which}.`;
+  const behind = Math.max(0, now / 1000 - ends.reduce((a, b) => Math.min(a, b)));
   return `${which}, ${good.length === 1 ? "to" : "each at least to"} ${behind < 1 ? "now" : `${span(behind)} ago`}.`;
 }
 
