@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Log } from "holdfast";
 import { type Ancestor, parseTimelineHistory } from "../../common/postgres/timeline-history.ts";
 import { formatSegmentName, segmentAt } from "../../common/postgres/wal-segments.ts";
-import { messageOf } from "../../common/storage/errors.ts";
+import { codeOf, messageOf } from "../../common/storage/errors.ts";
 import { pause } from "../../common/storage/retry.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import { checkContinuity } from "../../common/wal-archive/continuity.ts";
@@ -44,8 +44,9 @@ export interface SurveyOptions {
 /** An archive is listed whole: often enough for people, seldom enough for the bill. */
 const archiveIntervalMs = 600_000;
 const localIntervalMs = 60_000;
-/** After a failure, and as long as the size of a segment is not known. */
-const retryMs = 10_000;
+const afterFailureMs = 10_000;
+/** As long as the receiver has not got so far that there is something to look at. */
+const soonMs = 1_000;
 
 export class Survey {
   readonly #options: SurveyOptions;
@@ -69,11 +70,13 @@ export class Survey {
   async run(signal: AbortSignal): Promise<void> {
     const { archive, log, onEnd } = this.#options;
     while (!signal.aborted) {
-      let waitMs = retryMs;
+      let waitMs = afterFailureMs;
       try {
-        this.#last = (await this.#look(signal)) ?? this.#last;
+        const found = await this.#look(signal);
+        this.#last = found ?? this.#last;
         this.#failure = undefined;
-        if (this.#last) waitMs = archive ? archiveIntervalMs : localIntervalMs;
+        if (found === undefined) waitMs = soonMs;
+        else waitMs = archive && found.run ? archiveIntervalMs : localIntervalMs;
       } catch (error) {
         if (signal.aborted) return;
         this.#failure = messageOf(error);
@@ -84,11 +87,15 @@ export class Survey {
     }
   }
 
-  /** Undefined: the size of a segment is not known yet. */
+  /** Undefined: the size of a segment is not known yet, or the receiver has not made its folder. */
   async #look(signal: AbortSignal): Promise<Surveyed | undefined> {
     const { directory, archive: opened, password, keepFrom } = this.#options;
     // Before the archive: what is uploaded and removed meanwhile must not be missing from both.
-    const local = await listCompleteSegments(directory, this.#options.segmentSizeBytes());
+    const local = await listCompleteSegments(directory, this.#options.segmentSizeBytes()).catch((error: unknown) => {
+      if (codeOf(error) === "ENOENT") return undefined;
+      throw error;
+    });
+    if (local === undefined) return undefined;
     const segmentSizeBytes = this.#options.segmentSizeBytes() ?? local[0]?.sizeBytes;
     if (segmentSizeBytes === undefined) return undefined;
     const times = new Map(local.map(({ name, modifiedAt }) => [name, modifiedAt / 1000]));

@@ -42,6 +42,7 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
   if (telemetry.list("gapOpen").some((isOpen) => isOpen > 0)) {
     return [{ ...window, reason: "wal_gap", detail: "The server no longer has the WAL that comes next" }];
   }
+  if (run === undefined) return [{ reason: "unknown", detail: "No segment of WAL is complete yet" }];
   if (from === undefined) {
     return [{ ...window, reason: "wal_gap", detail: "WAL is missing since every base backup that is known" }];
   }
