@@ -1,7 +1,6 @@
 /** The agent's own metrics, made anew for each scrape: a few lines an instance. */
 import { head, sample } from "../sdk/exposition.ts";
-import type { RestorableRow } from "../system/status.ts";
-import { restorableFamilies } from "./restorable.ts";
+import { type RestorableClaim, restorableFamilies } from "./restorable.ts";
 
 export interface OwnInstance {
   readonly name: string;
@@ -18,7 +17,7 @@ export interface OwnInstance {
   readonly collectFailures: number;
   readonly failures: ReadonlyMap<string, number>;
   readonly restarts: number;
-  readonly restorable: readonly RestorableRow[];
+  readonly restorable: readonly RestorableClaim[];
 }
 
 export interface OwnFacts {

@@ -1,9 +1,22 @@
 /** `holdfast_restorable…`: the answer to "can I restore, and to when?", of whatever instances tell it. */
-import type { RestorableRow } from "../system/status.ts";
+import type { RestorableReason } from "../sdk/restorable.ts";
 import type { OwnFamily } from "./own.ts";
 
+/** Moments are Unix seconds. */
+export interface RestorableClaim {
+  readonly cluster: string;
+  /** The instance that tells it. */
+  readonly source: string;
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+  /** Undefined: one can count on it. */
+  readonly reason: RestorableReason | undefined;
+  /** WAL without a base backup that could be seen: it claims nothing. */
+  readonly walOnly: boolean;
+}
+
 /** Three families; one series each for a cluster and a source. WAL without a base backup claims nothing, and has none. */
-export function restorableFamilies(rows: readonly RestorableRow[]): OwnFamily[] {
+export function restorableFamilies(rows: readonly RestorableClaim[]): OwnFamily[] {
   // One that names no cluster itself may be named like another's.
   const claims = [...new Map(rows.map((row) => [JSON.stringify([row.cluster, row.source]), row])).values()].filter(
     ({ walOnly }) => !walOnly,

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createRun, testPlugin } from "../../agent/sdk/index.ts";
+import { createRun, type RestorableWindow, testPlugin } from "../../agent/sdk/index.ts";
 import plugin from "../../plugins/pgrwl/index.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { createFolder } from "../harness/folders.ts";
@@ -18,7 +18,8 @@ async function run(config: object) {
   work?.catch(() => {});
   return {
     until: (holds: (page: string) => boolean) => waitFor("the page", async () => holds(await tested.collect()), 30_000),
-    window: () => waitFor("a window", () => tested.instance.restorable?.()[0], 30_000),
+    window: (holds: (window: RestorableWindow) => boolean = () => true) =>
+      waitFor("a window", () => tested.instance.restorable?.().find(holds), 30_000),
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await tested.stop();
@@ -55,11 +56,11 @@ describeWith(["postgresql"], "received WAL and a base backup", () => {
     const after = Date.now() / 1000;
     await using known = await run(archived(join(backup.dataFolder, "backup_label")));
     await known.until((page) => sampleValue(page, "pgrwl_connected") === 1);
-    const { from = 0, to = 0, reason, walOnly } = await known.window();
+    // WAL of the backup's end may be on its way still.
+    const { from = 0, reason, walOnly } = await known.window(({ from = 0, to = 0 }) => to >= from);
     expect({ reason, walOnly }).toEqual({ reason: undefined, walOnly: undefined });
     expect(from).toBeGreaterThanOrEqual(Math.floor(before));
     expect(from).toBeLessThanOrEqual(after + 1);
-    expect(to).toBeGreaterThanOrEqual(from - 1);
     await server.stop();
     await known.until((page) => sampleValue(page, "pgrwl_connected") === 0);
     const stopped = await known.window();

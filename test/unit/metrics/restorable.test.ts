@@ -1,20 +1,18 @@
 import { expect, test } from "bun:test";
 import { ownText } from "../../../agent/metrics/own.ts";
-import { restorableFamilies } from "../../../agent/metrics/restorable.ts";
+import { type RestorableClaim, restorableFamilies } from "../../../agent/metrics/restorable.ts";
 import { restorableReasons } from "../../../agent/sdk/restorable.ts";
-import type { RestorableRow } from "../../../agent/system/status.ts";
 
-const row = (given: Partial<RestorableRow>): RestorableRow => ({
+const row = (given: Partial<RestorableClaim>): RestorableClaim => ({
   cluster: "main",
   source: "barman",
   from: 1000,
   to: 2000.5,
   reason: undefined,
-  detail: undefined,
   walOnly: false,
   ...given,
 });
-const lines = (...rows: RestorableRow[]) =>
+const lines = (...rows: RestorableClaim[]) =>
   ownText(restorableFamilies(rows))
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"));
