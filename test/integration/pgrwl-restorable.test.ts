@@ -66,5 +66,5 @@ describeWith(["postgresql"], "received WAL and a base backup", () => {
     const stopped = await known.window();
     expect(stopped.reason).toBeUndefined();
     expect((await known.window()).to).toBe(stopped.to);
-  });
+  }, 90_000);
 });
