@@ -1,5 +1,5 @@
 /** One instance: the receiving thread, the archiver beside it, and what the page tells of it. */
-import type { CollectContext, PluginInstance, PluginStatus, SetupContext } from "holdfast";
+import type { CollectContext, PluginInstance, PluginStatus, RestorableWindow, SetupContext } from "holdfast";
 import { Archiver } from "./archive/archiver.ts";
 import { ArchiveMetrics } from "./archive/metrics.ts";
 import type { Position } from "./archive/partial-shipping.ts";
@@ -7,10 +7,12 @@ import { DirectorySpace, type Space } from "./directory-space.ts";
 import { knownLsn, ReceiverMetrics } from "./metrics.ts";
 import { ReceiveRate } from "./receive-rate.ts";
 import { ReceiverThread } from "./receiver-thread.ts";
+import { Survey } from "./restorable/survey.ts";
+import { restorableWindows } from "./restorable/window.ts";
 import { createRoutes } from "./routes.ts";
 import { receiverSettings, type Settings } from "./settings.ts";
 import { archiveStatus, receiverStatus } from "./status.ts";
-import { WalService } from "./wal-service.ts";
+import { openArchive, WalService } from "./wal-service.ts";
 
 /** A change of state is on the page after so long; several of them are one. */
 const announceAfterMs = 100;
@@ -21,6 +23,7 @@ export class ReceiverInstance implements PluginInstance {
   readonly #receiver: ReceiverThread;
   readonly #archiver: Archiver | undefined;
   readonly #service: WalService;
+  readonly #survey: Survey;
   readonly #page: ReceiverMetrics;
   readonly #archivePage: ArchiveMetrics | undefined;
   readonly #directory: DirectorySpace;
@@ -65,6 +68,15 @@ export class ReceiverInstance implements PluginInstance {
     const [receiver, archiver] = [this.#receiver, this.#archiver];
     const { telemetry } = receiver;
     this.#service = new WalService({ context, telemetry, archiver, onChange: () => this.#announce() });
+    this.#survey = new Survey({
+      directory: config.directory,
+      archive: archiver && (() => openArchive(archiver)),
+      password: config.archive?.encryption?.passphrase,
+      keepFrom: this.#keepFrom,
+      log,
+      segmentSizeBytes: () => telemetry.number("segmentSizeBytes") || undefined,
+      onEnd: () => this.#announce(),
+    });
     this.http = createRoutes({ settings: config, receiver, now, listing: this.#service.listing });
     this.#service.addRoutes(this.http);
   }
@@ -90,10 +102,22 @@ export class ReceiverInstance implements PluginInstance {
     return { facts, problem: problem ?? this.#service.problem };
   }
 
+  restorable(): RestorableWindow[] {
+    const { last: surveyed, failure } = this.#survey;
+    const { telemetry } = this.#receiver;
+    const now = this.#context.now() / 1000;
+    return restorableWindows({ now, telemetry, surveyed, failure, keepFrom: this.#keepFrom });
+  }
+
+  get #keepFrom(): readonly string[] {
+    return this.#context.config.archive?.retention?.keep_from ?? [];
+  }
+
   async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const archiver = this.#archiver;
+    const last = await archiver?.findEnd(signal);
+    void this.#survey.run(signal);
     if (archiver === undefined) return this.#receiver.run(signal);
-    const last = await archiver.findEnd(signal);
     void archiver.run(signal);
     void this.#service.run(signal);
     try {

@@ -133,7 +133,8 @@ export class WalService {
   }
 }
 
-function openArchive({ archive, problems }: Archiver): WalArchive {
+/** @throws {WalSourceError} It is not open, and why. */
+export function openArchive({ archive, problems }: Archiver): WalArchive {
   if (archive) return archive;
   throw new WalSourceError("outage", `The archive is not open${problems[0] ? `: ${problems[0].message}` : " yet"}`);
 }
