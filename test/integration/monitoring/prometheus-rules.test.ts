@@ -167,7 +167,7 @@ test("each alert says what is wrong, what to do, how bad it is and where to read
     expect([alert, labels.severity]).toEqual([alert, expect.stringMatching(/^(?:critical|warning)$/)]);
     expect(annotations.description.length).toBeGreaterThan(60);
     expect(annotations.description).toMatch(/\.$/);
-    const [page, anchor] = annotations.runbook.split("#");
+    const [page, anchor = ""] = annotations.runbook.split("#");
     expect(page).toBe("docs/troubleshooting.md");
     if (anchors !== undefined) expect(anchors).toContain(anchor);
     const own = cases.filter((one) => one.alert === alert).map((one) => Object.keys(one.labels));
