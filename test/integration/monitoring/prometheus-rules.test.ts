@@ -4,6 +4,8 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { dashboards } from "../../../scripts/lib/dashboards/index.ts";
+import { expand, queriesOf } from "../../../scripts/lib/dashboards/model.ts";
 import { type Alert, alerts, forMinutes, recordings, ruleFiles } from "../../harness/alert-rules.ts";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createFolder } from "../../harness/folders.ts";
@@ -55,6 +57,18 @@ function testsOf({ alert: name, fires, labels, quiet, noticedAfter = 0 }: AlertC
     { interval: "1m", input_series: fires.map(inputSeries), promql_expr_test: bad },
     ...quiet.map((series) => ({ interval: "1m", input_series: series.map(inputSeries), promql_expr_test: good })),
   ];
+}
+
+/** The only query of each of these panels, for all values of the variables. */
+function panelQueries(name: string, titles: readonly string[]): string[] {
+  const dashboard = dashboards.find((one) => one.name === name);
+  if (dashboard === undefined) throw new Error(`No dashboard ${name}`);
+  const panels = dashboard.sections.flatMap((section) => section.panels);
+  return titles.map((title) => {
+    const [query] = panels.filter((panel) => panel.title === title).flatMap(queriesOf);
+    if (query === undefined) throw new Error(`No panel ${title}`);
+    return expand(query.expr, dashboard).replaceAll(/"\$\w+"/g, '".*"');
+  });
 }
 
 async function runTests(rule_files: readonly string[], tests: readonly object[]): Promise<string> {
@@ -120,6 +134,39 @@ describeWith(["promtool"], "config/prometheus", () => {
       exp_alerts: [{ exp_labels, exp_annotations }],
     };
     await runTests([file], [{ interval: "1m", input_series: [inputSeries(series)], alert_rule_test: [alert] }]);
+  });
+
+  test("the overview counts what can be restored, and says nothing where nobody tells", async () => {
+    const expressions = panelQueries("overview", [
+      "Cannot be restored",
+      "Can be restored",
+      "Most that would be lost now",
+    ]);
+    const known = [
+      'holdfast_restorable{instance="a",cluster="main",source="wal",reason="gap"} 0',
+      'holdfast_restorable{instance="a",cluster="main",source="barman",reason=""} 1',
+      'holdfast_restorable{instance="b",cluster="other",source="barman",reason=""} 1',
+      'holdfast_restorable_to_timestamp_seconds{instance="a",cluster="main",source="wal"} -400',
+      'holdfast_restorable_to_timestamp_seconds{instance="a",cluster="main",source="barman"} -90',
+      'holdfast_restorable_to_timestamp_seconds{instance="b",cluster="other",source="barman"} -40',
+    ];
+    const answers = (values: readonly (number | undefined)[]) =>
+      expressions.map((expr, index) => {
+        const value = values[index];
+        return { expr, eval_time: "10s", exp_samples: value === undefined ? [] : [{ labels: "{}", value }] };
+      });
+    await runTests(
+      [],
+      [
+        { interval: "10s", input_series: known.map(inputSeries), promql_expr_test: answers([1, 2, 100]) },
+        {
+          interval: "10s",
+          input_series: known.slice(1, 3).map(inputSeries),
+          promql_expr_test: answers([0, 2, undefined]),
+        },
+        { interval: "10s", input_series: [], promql_expr_test: answers([undefined, undefined, undefined]) },
+      ],
+    );
   });
 
   test("recording rules record", async () => {
