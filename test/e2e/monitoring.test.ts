@@ -68,6 +68,7 @@ const asGrafanaAsks = (expr: string, dashboard: Dashboard) =>
 /** Panels with a query that nothing in this test makes true. The others that may be empty must not be so here. */
 const emptyHere: ReadonlySet<string> = new Set([
   "overview: Each cluster, from each source",
+  "overview: Alerts",
   "agent: Failures in an hour, by reason",
   "barman: WAL that wait to be archived",
   "barman: Failures of archive_command in an hour",
@@ -138,7 +139,8 @@ describeWith(["dist/holdfast", "prometheus", "postgresql"], "what is to be seen"
       ruleFiles,
       flags: ["--web.enable-admin-api"],
     });
-    // Each has to know the other's address.
+    // There is nothing to back up before; and each has to know the other's address.
+    await waitFor("the first samples", async () => (await prometheus.query("holdfast_build_info")).length > 0);
     await agent.configure(configuration({ folder: folder.path, walg, postgres, prometheus }));
     agent.signal("SIGUSR1");
 

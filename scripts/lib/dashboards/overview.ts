@@ -180,7 +180,8 @@ export const overview: Dashboard = {
           queries: [
             { expr: "count(pgrwl_archive_whole{#} == 0) or 0 * count(pgrwl_archive_whole{#})", legend: "WAL archives" },
             {
-              expr: 'sum(increase(prombackup_server_verifications_total{#,result="error"}[1d]))',
+              // A result that never was is not counted from 0.
+              expr: 'sum(increase(prombackup_server_verifications_total{#,result="error"}[1d])) or 0 * sum(increase(prombackup_server_verifications_total{#}[1d]))',
               legend: "snapshots of Prometheus",
             },
           ],
