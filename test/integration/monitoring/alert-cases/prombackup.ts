@@ -30,6 +30,17 @@ export const prombackupCases: readonly AlertCase[] = [
     ],
   },
   {
+    alert: "PrombackupNoBackup",
+    // Another instance of the same agent has a target of the same name.
+    fires: [
+      'prombackup_server_upload_last_attempt_timestamp_seconds{instance="a",cluster="one",target="disk"} 0',
+      'prombackup_server_upload_last_attempt_timestamp_seconds{instance="a",cluster="two",target="disk"} 0',
+      'prombackup_server_upload_last_success_timestamp_seconds{instance="a",cluster="two",target="disk"} 0',
+    ],
+    labels: { ...disk, cluster: "one" },
+    quiet: [],
+  },
+  {
     alert: "PrombackupSnapshotTooOld",
     fires: [one("snapshot_last_success_timestamp_seconds", hoursAgo(30))],
     labels,
