@@ -110,7 +110,8 @@ function layOut(sections: readonly Section[], dashboard: Dashboard): Json[] {
 
 function renderPanel(panel: Panel, dashboard: Dashboard): Json {
   const instant = panel.kind === "table" || panel.kind === "stat";
-  const { title, description, kind: type } = panel;
+  const { title, kind: type, mayBeEmpty } = panel;
+  const description = `${panel.description}${mayBeEmpty === undefined ? "" : ` Empty ${mayBeEmpty}.`}`;
   return {
     type,
     title,
@@ -128,7 +129,9 @@ function renderPanel(panel: Panel, dashboard: Dashboard): Json {
     fieldConfig: {
       defaults: {
         ...shown(panel),
-        noValue: panel.mayBeEmpty === undefined ? "no data" : "none",
+        // Lines would all have the colour of their threshold.
+        ...(panel.kind === "timeseries" ? { color: { mode: "palette-classic" } } : {}),
+        noValue: "no data",
         custom: custom(panel),
       },
       overrides: panel.kind === "table" ? panel.columns.map(override) : [],
