@@ -1,11 +1,12 @@
 /** A real Prometheus with our rules scrapes the compiled executable with every plugin, and answers what dashboards ask. */
 import { expect, test } from "bun:test";
-import { mkdir } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dashboards } from "../../scripts/lib/dashboards/index.ts";
 import { type Dashboard, expand, queriesOf } from "../../scripts/lib/dashboards/model.ts";
 import { type Agent, startAgent } from "../harness/agent.ts";
 import { ruleFiles } from "../harness/alert-rules.ts";
+import { createAuthority } from "../harness/certificates.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { createFolder } from "../harness/folders.ts";
 import { expectedElsewhere, seriesIn } from "../harness/known-metrics.ts";
@@ -186,4 +187,43 @@ describeWith(["dist/holdfast", "prometheus", "postgresql"], "what is to be seen"
     expect(rules.find(({ name }) => name === "WalgBackupTooOld")?.alerts).toHaveLength(1);
     expect(rules.find(({ name }) => name === "HoldfastPluginFailing")?.alerts).toHaveLength(0);
   }, 180_000);
+});
+
+describeWith(["dist/holdfast", "prometheus", "openssl"], "config/prometheus/prometheus.yml", () => {
+  test("scrapes an agent that wants TLS, a client certificate and a user, with the settings in its comments", async () => {
+    await using folder = await createFolder("holdfast-monitoring");
+    const inFolder = (name: string) => join(folder.path, name);
+    const authority = await createAuthority(folder.path, "holdfast-ca");
+    const server = await authority.issue("server", { names: ["IP:127.0.0.1"] });
+    const client = await authority.issue("prometheus");
+    await copyFile(client.certificate, inFolder("client.crt"));
+    await copyFile(client.key, inFolder("client.key"));
+    await writeFile(inFolder("holdfast.password"), "scrape");
+    const hash = await Bun.password.hash("scrape", { algorithm: "bcrypt", cost: 4 });
+    const files = { cert_file: server.certificate, key_file: server.key, client_ca_file: authority.certificate };
+    const web = {
+      tls_server_config: { ...files, client_auth_type: "RequireAndVerifyClientCert" },
+      basic_auth_users: { prometheus: hash },
+    };
+    await using agent = await startAgent("web_config: web.yml\nplugins: {}\n", {
+      files: { "web.yml": JSON.stringify(web) },
+      waitReady: false,
+    });
+    const example = await readFile(new URL("../../config/prometheus/prometheus.yml", import.meta.url), "utf8");
+    const commented = (start: string) => {
+      const [, setting] = new RegExp(`^    # (${start}.*)$`, "m").exec(example) ?? [];
+      if (setting === undefined) throw new Error(`The example has no comment with ${start}`);
+      return `    ${setting.replaceAll("/etc/prometheus/", `${folder.path}/`)}\n`;
+    };
+    const wanted = ["scheme: https", "tls_config: { .*cert_file", "basic_auth:"];
+    await using prometheus = await startPrometheus({
+      targets: [`127.0.0.1:${agent.port}`],
+      jobSettings: wanted.map(commented).join(""),
+    });
+    const isUp = async () => (await prometheus.query("up"))[0]?.value === 1;
+    await waitFor("a scrape", isUp, 30_000).catch(async (cause) => {
+      throw new Error(JSON.stringify(await prometheus.targets()), { cause });
+    });
+    expect(await prometheus.query("holdfast_build_info")).toHaveLength(1);
+  }, 60_000);
 });
