@@ -38,6 +38,9 @@ export function renderDashboard(dashboard: Dashboard): Json {
       {
         type: "dashboards",
         title: "holdfast",
+        icon: "external link",
+        tooltip: "",
+        url: "",
         tags: ["holdfast"],
         asDropdown: true,
         includeVars: true,
@@ -71,8 +74,7 @@ function variable({ name, label, metric }: Variable, selector: string): Json {
     label,
     type: "query",
     datasource,
-    definition: query,
-    query: { query, refId: "Variables" },
+    query: { query, refId: "StandardVariableQuery" },
     refresh: 2,
     sort: 1,
     multi: true,
@@ -197,11 +199,11 @@ function options(panel: Panel): Json {
         mergeValues: true,
         showValue: "auto",
         rowHeight: 0.8,
-        legend: { displayMode: "list", placement: "bottom", showLegend: false },
+        legend: { displayMode: "list", placement: "bottom", showLegend: false, calcs: [] },
         tooltip: { mode: "single", sort: "none" },
       };
     case "table":
-      return { showHeader: true, cellHeight: "sm", footer: { show: false } };
+      return { showHeader: true, cellHeight: "sm" };
   }
 }
 
