@@ -31,11 +31,16 @@ export function docBlocks(markdown: string): DocBlock[] {
 /** The part of a page below one heading, to the next of its level or above. @throws {Error} There is no such heading. */
 export function docSection(markdown: string, title: string): string {
   const lines = markdown.split("\n");
-  const start = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, "") === title);
-  if (start === -1) throw new Error(`No heading ${JSON.stringify(title)}`);
-  const level = /^#+/.exec(lines[start] ?? "")?.[0].length ?? 1;
-  const length = lines.slice(start + 1).findIndex((line) => new RegExp(`^#{1,${level}} `).test(line));
-  return lines.slice(start, length === -1 ? undefined : start + 1 + length).join("\n");
+  let isInBlock = false;
+  const levels = lines.map((line) => {
+    if (/^ *```/.test(line)) isInBlock = !isInBlock;
+    return isInBlock ? 0 : (/^#+(?= )/.exec(line)?.[0].length ?? 0);
+  });
+  const start = lines.findIndex((line, index) => levels[index] && line.replace(/^#+ /, "") === title);
+  const level = levels[start];
+  if (level === undefined) throw new Error(`No heading ${JSON.stringify(title)}`);
+  const end = levels.findIndex((one, index) => index > start && one > 0 && one <= level);
+  return lines.slice(start, end === -1 ? undefined : end).join("\n");
 }
 
 export interface DocShell extends AsyncDisposable {
@@ -55,56 +60,54 @@ export function startDocShell(user: string, cwd: string, path: readonly string[]
   const started: { stop(): Promise<void> }[] = [];
   const options = { cwd, env, stdout: "pipe", stderr: "pipe" } as const;
   const shell = Bun.spawn(asUser(user, ["bash", "--noprofile", "--norc"]), { ...options, stdin: "pipe" });
-  let stdout = "";
-  let stderr = "";
-  const reading = Promise.all([
-    collect(shell.stdout, (text) => void (stdout += text)),
-    collect(shell.stderr, (text) => void (stderr += text)),
-  ]);
+  const [stdout, stderr] = [gather(shell.stdout), gather(shell.stderr)];
   let blocks = 0;
   return {
     async run(lines) {
       const mark = `end-of-block-${++blocks}`;
-      stdout = "";
-      stderr = "";
-      // A line that fails ends the block, as a reader would stop there; `cd` and `export` stay.
+      stdout.text = "";
+      stderr.text = "";
+      // The first line that fails is told; `cd`, `export` and variables stay for the next block.
       const steps = `_failed=; trap '_failed=\${_failed:-$?}' ERR\n${lines}\ntrap - ERR\n`;
       shell.stdin.write(`${steps}echo; echo "${mark} \${_failed:-0}"\n`);
       await shell.stdin.flush();
       const end = new RegExp(`\\n${mark} (\\d+)\\n`);
-      while (!end.test(stdout)) {
-        if (shell.exitCode !== null) throw new Error(`${lines}: the shell ended\n${stdout}${stderr}`);
+      while (!end.test(stdout.text)) {
+        if (shell.exitCode !== null) throw new Error(`${lines}: the shell ended\n${stdout.text}${stderr.text}`);
         await Bun.sleep(10);
       }
-      const found = end.exec(stdout);
-      const said = stdout.slice(0, found?.index);
-      if (found?.[1] !== "0") throw new Error(`${lines}: exit status ${found?.[1]}\n${said}${stderr}`);
+      const found = end.exec(stdout.text);
+      const said = stdout.text.slice(0, found?.index);
+      if (found?.[1] !== "0") throw new Error(`${lines}: exit status ${found?.[1]}\n${said}${stderr.text}`);
       return said;
     },
     background(line) {
       const child = Bun.spawn(asUser(user, ["sh", "-c", `exec ${line}`]), { ...options, stdin: "ignore" });
-      let log = "";
-      const logging = Promise.all(
-        [child.stdout, child.stderr].map((one) => collect(one, (text) => void (log += text))),
-      );
+      const logs = [gather(child.stdout), gather(child.stderr)];
       const stop = async () => {
         child.kill("SIGTERM");
         await child.exited;
-        await logging;
+        await Promise.all(logs.map(({ ended }) => ended));
       };
       started.push({ stop });
-      return { log: () => log, stop };
+      return { log: () => logs.map(({ text }) => text).join(""), stop };
     },
     async [Symbol.asyncDispose]() {
       for (const one of started) await one.stop();
       shell.kill("SIGKILL");
       await shell.exited;
-      await reading;
+      await Promise.all([stdout.ended, stderr.ended]);
     },
   };
 }
 
-async function collect(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
+/** What a stream gives, as it comes. */
+function gather(stream: ReadableStream<Uint8Array>): { text: string; readonly ended: Promise<void> } {
   const decoder = new TextDecoder();
-  for await (const bytes of stream) take(decoder.decode(bytes, { stream: true }));
+  const read = async () => {
+    for await (const bytes of stream) gathered.text += decoder.decode(bytes, { stream: true });
+  };
+  const gathered: { text: string; ended: Promise<void> } = { text: "", ended: Promise.resolve() };
+  gathered.ended = read();
+  return gathered;
 }
