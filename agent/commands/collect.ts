@@ -3,7 +3,8 @@ import { nearest } from "../config/suggestions.ts";
 import { messageOf } from "../host/failures.ts";
 import { Host, type Plan } from "../host/host.ts";
 import { withRuntimeDir } from "../host/runtime-dir.ts";
-import { lastCollections, ownText } from "../metrics/own.ts";
+import { lastCollections, type OwnInstance, ownText } from "../metrics/own.ts";
+import { restorableFamilies } from "../metrics/restorable.ts";
 import { Snapshots } from "../metrics/snapshots.ts";
 import { divertStdout, reap } from "../system/libc.ts";
 import { configureLog, createLog } from "../system/log.ts";
@@ -38,11 +39,16 @@ export const command: Command = {
       const status = await collectOnce(host, prepared.plan);
       print(new TextDecoder().decode(snapshots.page(undefined)));
       // A textfile in which an instance's series are merely missing would alarm nobody.
-      if (name === undefined) print(ownText(lastCollections(host.instances.map(ownInstance))));
+      if (name === undefined) print(ownLines(host.instances.map(ownInstance)));
       return status;
     });
   },
 };
+
+function ownLines(instances: readonly OwnInstance[]): string {
+  const claims = instances.flatMap(({ restorable }) => restorable);
+  return ownText([...lastCollections(instances), ...restorableFamilies(claims)]);
+}
 
 /** @throws {UsageError} There is no such instance. */
 function only(config: AgentConfig, name: string): AgentConfig {
