@@ -86,7 +86,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     await using store = await openArchive(direct);
     await using scene = await startScene();
     const instance = await scene.receive({ ...direct, storage, keep_local: 0, ship_partial: "1s" });
-    const uploading = troubleWith(proxy, 1_000_000);
+    const uploading = troubleWith(proxy, 300_000);
     await using _ = uploading;
     await scene.load();
     await scene.switchWal(10);
@@ -98,7 +98,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
 
     await using restorer = await createRestorer();
     const flags = await restorer.configure({ ...direct, storage });
-    await using restoring = troubleWith(proxy, 1_000_000);
+    await using restoring = troubleWith(proxy, 300_000);
     await using restored = await scene.restore(restorer.command(flags));
     await scene.expectRestored(restored, loss);
     expect(restoring.outages).toBeGreaterThanOrEqual(2);
