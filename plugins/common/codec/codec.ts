@@ -128,7 +128,7 @@ async function closeSource(source: ByteSource): Promise<void> {
 }
 
 const noPassword = () =>
-  new CodecError("password", "Cannot decrypt: no password is configured; set encryption_password");
+  new CodecError("password", "Cannot decrypt: no password is configured");
 
 async function* failure(error: CodecError): AsyncGenerator<never> {
   yield* [];
