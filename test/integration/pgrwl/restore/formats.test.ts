@@ -29,7 +29,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast"], "a restore from a fo
       await using instance = await scene.receive({ ...format, storage, keep_local: 1 });
       await instance.until("streaming");
       if (format.compression === "gzip" && !format.encryption) await scene.load();
-      await scene.switchWal(10);
+      await scene.switchWal(6);
       // What still waits is written in the next format.
       await instance.caughtUp(scene.server);
       await instance.stop();
@@ -49,5 +49,5 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast"], "a restore from a fo
       await giveTo(serverUser("postgres"), join(storage.directory, name));
     await using restored = await scene.restore(restorer.command(await restorer.configure({ storage, encryption })));
     await scene.expectRestored(restored, loss);
-  }, 120_000);
+  }, 240_000);
 });

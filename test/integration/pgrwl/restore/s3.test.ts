@@ -48,7 +48,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     await using restorer = await createRestorer();
     await using restored = await scene.restore(restorer.command(await restorer.configure(archive)));
     await scene.expectRestored(restored, loss);
-  }, 120_000);
+  }, 240_000);
 
   test("through an agent that lost its folder, and its server", async () => {
     await using s3 = startS3Server();
@@ -76,7 +76,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     const served = await agent.value("pgrwl_serve_requests_total", { result: "whole" });
     expect(served).toBeGreaterThan(archived.length / 2);
     expect(await agent.value("pgrwl_serve_requests_total", { result: "partial" })).toBeGreaterThan(0);
-  }, 120_000);
+  }, 240_000);
 
   test("while the storage is cut off again and again, during the uploads and during the restore", async () => {
     await using s3 = startS3Server();
@@ -102,5 +102,5 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     await using restored = await scene.restore(restorer.command(flags));
     await scene.expectRestored(restored, loss);
     expect(restoring.outages).toBeGreaterThanOrEqual(2);
-  }, 120_000);
+  }, 240_000);
 });

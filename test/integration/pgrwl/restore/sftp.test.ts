@@ -30,7 +30,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssh-server"], "a
     await using scene = await startScene(2);
     const first = await scene.receive({ ...archive, keep_local: 1 });
     await scene.load();
-    await scene.switchWal(20);
+    await scene.switchWal(10);
     const firstLoss = await scene.lose(first, store, "whole");
     await scene.takeOver(command);
     await scene.expectRestored(scene.server, firstLoss, { amcheck: false });
@@ -38,13 +38,13 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssh-server"], "a
     // It has nothing but the archive to tell it where it left off, and the fork is exactly there.
     const second = await scene.receive({ ...archive, keep_local: 1, ship_partial: "1s" });
     await second.until("streaming");
-    await scene.switchWal(20);
+    await scene.switchWal(10);
     const secondLoss = await scene.lose(second, store, "partial");
     expect(second.log()).toContain("The archive reaches further than the directory");
     expect(await namesIn(store)).toContain("00000002.history");
     await using restored = await scene.restore(command);
     await scene.expectRestored(restored, secondLoss);
-  }, 120_000);
+  }, 240_000);
 
   test("while the server is cut off again and again, during the uploads and during the restore", async () => {
     await using ssh = await startSshServer();
@@ -70,5 +70,5 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssh-server"], "a
     await using restored = await scene.restore(restorer.command(flags));
     await scene.expectRestored(restored, loss);
     expect(restoring.outages).toBeGreaterThanOrEqual(2);
-  }, 120_000);
+  }, 240_000);
 });
