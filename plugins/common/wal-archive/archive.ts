@@ -326,8 +326,7 @@ export class WalArchive implements AsyncDisposable {
       if (error instanceof CodecError && error.kind === "password")
         throw new WalArchiveError(
           "password",
-          `Cannot use ${objectName} of ${this.description}: ${messageOf(error)}; ` +
-            "encryption.passphrase must be the one with which it was stored",
+          `${damaged(messageOf(error)).message}; encryption.passphrase must be the one with which it was stored`,
           { cause: error },
         );
       if (error instanceof CodecError) throw damaged(messageOf(error), { cause: error });
