@@ -324,11 +324,9 @@ export class WalArchive implements AsyncDisposable {
       await take(watched(decode(stream, objectName, limits)));
     } catch (error) {
       if (error instanceof CodecError && error.kind === "password")
-        throw new WalArchiveError(
-          "password",
-          `${damaged(messageOf(error)).message}; encryption.passphrase must be the one with which it was stored`,
-          { cause: error },
-        );
+        throw new WalArchiveError("password", `${damaged(messageOf(error)).message}; check encryption.passphrase`, {
+          cause: error,
+        });
       if (error instanceof CodecError) throw damaged(messageOf(error), { cause: error });
       if (error instanceof StorageError && error.kind === "not-found")
         throw new WalArchiveError("absent", `There is no ${objectName} in ${this.description}`, { cause: error });
