@@ -324,7 +324,7 @@ export class WalArchive implements AsyncDisposable {
       await take(watched(decode(stream, objectName, limits)));
     } catch (error) {
       if (error instanceof CodecError && error.kind === "password")
-        throw new WalArchiveError("password", `Cannot use ${objectName} of ${this.description}: ${messageOf(error)}`, {
+        throw new WalArchiveError("password", `${damaged(messageOf(error)).message}; check encryption.passphrase`, {
           cause: error,
         });
       if (error instanceof CodecError) throw damaged(messageOf(error), { cause: error });

@@ -49,11 +49,12 @@ class Source implements WalSource {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-async function start(source: WalSource, { count = 4, idleMs = 60_000 } = {}) {
+async function start(source: WalSource, { count = 4, idleMs = 60_000, files = [] as string[] } = {}) {
   const owner = await createFolder("holdfast-prefetch");
   const destination = join(owner.path, "RECOVERYXLOG");
   const folder = prefetchFolder(destination, "source");
   await mkdir(folder, { recursive: true });
+  for (const name of files) await writeFile(join(folder, name), "x");
   const stopping = new AbortController();
   const running = prefetch({ source, folder, count, idleMs, signal: stopping.signal });
   return {
@@ -135,6 +136,14 @@ test("it ends when the folder is gone", async () => {
   await run.until(2, 3, 4, 5);
   await rm(join(run.folder, ".."), { recursive: true });
   await run.running;
+});
+
+test("what one that was killed has left half done is removed", async () => {
+  const [part, inner] = [`${segment(3)}.part`, `.${segment(4)}.part.0123456789abcdef.holdfast-tmp`];
+  await using run = await start(new Source(100), { files: [part, inner] });
+  run.at(1);
+  await run.until(2, 3, 4, 5);
+  expect(readdirSync(run.folder).filter((name) => /part/.test(name))).toEqual([]);
 });
 
 test("a second one for the same folder ends at once", async () => {
