@@ -61,11 +61,11 @@ export function bashCompletion(commands: readonly Command[]): string {
   });
   return `# bash completion for holdfast; made from its command table.
 _holdfast() {
-  local current=\${COMP_WORDS[COMP_CWORD]} flag= command= words= index
+  local current=\${COMP_WORDS[COMP_CWORD]} flag='' command='' words='' index
   COMPREPLY=()
   # Readline parts words at "=".
   if [[ $current == = ]]; then
-    flag=\${COMP_WORDS[COMP_CWORD - 1]} current=
+    flag=\${COMP_WORDS[COMP_CWORD - 1]} current=''
   elif [[ \${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
     flag=\${COMP_WORDS[COMP_CWORD - 2]}
   else
