@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../../../agent/config/load.ts";
 import { packagedUnit, zipped } from "../../../../scripts/lib/package/contents.ts";
 import { copyrightText } from "../../../../scripts/lib/package/licences.ts";
+import { createFolder } from "../../../harness/folders.ts";
+import { isRoot } from "../../../harness/users.ts";
 
 const repository = new URL("../../../..", import.meta.url).pathname;
 const read = (path: string) => Bun.file(join(repository, path)).text();
@@ -52,14 +53,23 @@ test("the Dockerfile copies only what scripts/package makes and .dockerignore le
   expect(dockerfile).not.toMatch(/apt|apk|curl|wget|npm|https?:|syntax=/);
 });
 
-test("paths that the maintainer scripts and the spec name are those of the unit and of the user", async () => {
-  const scripts = ["postinst", "prerm", "postrm"].map((name) => read(`packaging/deb/${name}`));
-  for (const text of await Promise.all(scripts)) {
-    expect(text).toStartWith("#!/bin/sh\n");
-    expect(text).toContain("\nset -e\n");
-  }
-  const unit = await read("config/systemd/holdfast.service");
-  expect(unit).toContain("\nUser=holdfast\nGroup=holdfast\n");
-  expect(unit).toContain("\nStateDirectory=holdfast\n");
-  expect(existsSync(join(repository, "packaging/sysusers.conf"))).toBe(true);
-});
+test.if(isRoot && Bun.which("systemd-sysusers") !== null)(
+  "systemd makes the same user as the maintainer scripts do",
+  async () => {
+    await using folder = await createFolder("holdfast-sysusers");
+    await Bun.write(join(folder.path, "etc/group"), "");
+    const made = Bun.spawnSync([
+      "systemd-sysusers",
+      `--root=${folder.path}`,
+      join(repository, "packaging/sysusers.conf"),
+    ]);
+    expect(made.exitCode).toBe(0);
+    const [, , , , comment, home, shell] = (await Bun.file(join(folder.path, "etc/passwd")).text()).trim().split(":");
+    expect([comment, home, shell]).toEqual(["holdfast backup agent", "/var/lib/holdfast", "/usr/sbin/nologin"]);
+    for (const path of ["packaging/deb/postinst", "packaging/rpm/holdfast.spec"]) {
+      const text = await read(path);
+      for (const flag of [`--comment "${comment}"`, `--home-dir ${home}`, `--shell ${shell}`])
+        expect(text).toContain(flag);
+    }
+  },
+);
