@@ -23,7 +23,14 @@ export interface Release {
 }
 
 /** The tools whose place the executable takes when it is called by their names. */
-export const oldNames = ["barman_exporter", "pgrwl", "prombackup", "prombackup-server", "walg-exporter"] as const;
+export const oldNames = [
+  "barman-exporter",
+  "barman_exporter",
+  "pgrwl",
+  "prombackup",
+  "prombackup-server",
+  "walg-exporter",
+] as const;
 
 /** Where each shell looks for completions, below `/usr`. */
 const completions = {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
+import { oldNames } from "../../../scripts/lib/package/contents.ts";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createFolder, type TemporaryFolder } from "../../harness/folders.ts";
 import { makePackages, type Packages, packagesFor } from "../../harness/packages.ts";
@@ -11,7 +12,6 @@ import { asUser, serverUser } from "../../harness/users.ts";
 const repository = new URL("../../..", import.meta.url).pathname;
 /** An ordinary user: where this is run by one, that one. */
 const nobody = serverUser("nobody");
-const oldNames = ["barman_exporter", "pgrwl", "prombackup", "prombackup-server", "walg-exporter"];
 
 /** Runs a command to its end. */
 function run(...command: string[]): { status: number; stdout: string; stderr: string } {

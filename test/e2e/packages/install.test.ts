@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmod, copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { oldNames } from "../../../scripts/lib/package/contents.ts";
 import { missing } from "../../harness/available.ts";
 import { createDebianRoot, type DebianRoot } from "../../harness/debian-root.ts";
 import { createFolder } from "../../harness/folders.ts";
@@ -60,7 +61,7 @@ function lifecycle(root: DebianRoot): void {
       /^(?:\/usr)?\/lib\/systemd\/system\/holdfast\.service\n$/,
     );
     expect(await root.sh("dpkg --verify holdfast; readlink -f /usr/lib/holdfast/as/*")).toBe(
-      "/usr/bin/holdfast\n".repeat(5),
+      "/usr/bin/holdfast\n".repeat(oldNames.length),
     );
   });
 
