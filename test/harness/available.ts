@@ -51,8 +51,13 @@ const tools = {
   openssl: () => isInPath("openssl"),
   "openssh-server": () => existsSync("/usr/sbin/sshd") && isInPath("ssh-keygen"),
   "systemd-analyze": () => isInPath("systemd-analyze"),
+  "dpkg-deb": () => isInPath("dpkg-deb"),
+  rpmbuild: () => isInPath("rpmbuild"),
+  lintian: () => isInPath("lintian"),
+  rpmlint: () => isInPath("rpmlint"),
   "wal-g": () => isInPath("wal-g"),
   "dist/holdfast": () => existsSync(new URL("../../dist/holdfast", import.meta.url)),
+  "dist/holdfast-linux-arm64": () => existsSync(new URL("../../dist/holdfast-linux-arm64", import.meta.url)),
 } satisfies Record<string, () => boolean>;
 
 export type Tool = keyof typeof tools;
