@@ -71,7 +71,8 @@ export class WalArchive implements AsyncDisposable {
   readonly storage: Storage;
   readonly #codec: CodecSettings;
   readonly #extension: string;
-  readonly #folders: readonly Folder[];
+  /** Where its files are looked for. */
+  readonly folders: readonly Folder[];
   readonly #listsCheaply: boolean;
   /** Where the last file was found: the next one is likely beside it. */
   #likely: { readonly folder: Folder; readonly extension: string };
@@ -80,7 +81,7 @@ export class WalArchive implements AsyncDisposable {
     this.storage = storage;
     this.#codec = codec;
     this.#extension = extensionOf(codec);
-    this.#folders = folders;
+    this.folders = folders;
     this.#listsCheaply = listsCheaply;
     this.#likely = { folder: archiveFolder, extension: this.#extension };
   }
@@ -135,10 +136,10 @@ export class WalArchive implements AsyncDisposable {
 
   /** Every object that holds this file, the one to be read first. None: the storage was reached and has none. */
   async find(name: string, { signal }: OperationOptions = {}): Promise<ArchivedFile[]> {
-    const candidates = candidatesOf(name, this.#extension, this.#folders);
+    const candidates = candidatesOf(name, this.#extension, this.folders);
     const found = new Map<string, StoredObject>();
     if (this.#listsCheaply) {
-      const lists = this.#folders.map(async (folder) => {
+      const lists = this.folders.map(async (folder) => {
         for await (const object of this.storage.list(folder, { startsWith: name, ...withSignal(signal) }))
           found.set(object.name, object);
       });
@@ -196,7 +197,7 @@ export class WalArchive implements AsyncDisposable {
   /** All files of WAL, those of one folder in the order of their names. @param options `startsWith`: of the files' names. */
   async *list(options: OperationOptions & { readonly startsWith?: string } = {}): AsyncGenerator<ArchivedFile> {
     const { signal, startsWith = "" } = options;
-    for (const folder of this.#folders) {
+    for (const folder of this.folders) {
       // Base backups lie beside: the numbers of timelines begin with zeros, and these names do not.
       const beginning = folder === "" && startsWith === "" ? "0" : startsWith;
       for await (const object of this.storage.list(folder, { startsWith: beginning, ...withSignal(signal) }))
@@ -274,7 +275,7 @@ export class WalArchive implements AsyncDisposable {
   /** Where a file is stored twice and one is damaged, the other is taken. */
   async #read(name: WalFileName, options: ReadOptions, take: Take): Promise<Fetched> {
     const { folder, extension } = this.#likely;
-    const likely = this.#folders.includes(folder) ? `${folder}${folder && "/"}${name.name}${extension}` : undefined;
+    const likely = this.folders.includes(folder) ? `${folder}${folder && "/"}${name.name}${extension}` : undefined;
     let failure: unknown;
     if (likely !== undefined) {
       try {

@@ -10,6 +10,7 @@ import { openWalArchive } from "../../common/wal-archive/open.ts";
 import type { Space } from "../directory-space.ts";
 import { BackOff } from "../receiver/back-off.ts";
 import type { LastArchived } from "../receiver/protocol.ts";
+import { ArchivePlace } from "./archive-place.ts";
 import { lastArchived, reachesFurther } from "./last-archived.ts";
 import { LocalFiles } from "./local-files.ts";
 import { LocalSpace } from "./local-space.ts";
@@ -160,9 +161,11 @@ export class Archiver {
     const { section, log, now, onChange, space, firstBackOffMs, longestBackOffMs, position } = this.#options;
     const { files } = this;
     await files.load();
+    const place = new ArchivePlace({ archive, files, isMounted: section.storage.type !== "s3" });
     const localSpace = new LocalSpace({
       archive,
       files,
+      place,
       keep: section.keep_local,
       log,
       now,
@@ -175,6 +178,7 @@ export class Archiver {
     const uploader: Uploader = new Uploader({
       archive,
       files,
+      place,
       concurrency: section.concurrency,
       firstBackOffMs,
       longestBackOffMs,
@@ -190,7 +194,7 @@ export class Archiver {
     this.#localSpace = localSpace;
     const { telemetry } = uploader;
     const intervalMs = section.ship_partial * 1000;
-    const shipping = new PartialShipping({ archive, files, intervalMs, telemetry, log, now, position });
+    const shipping = new PartialShipping({ archive, files, place, intervalMs, telemetry, log, now, position });
     await Promise.all([
       uploader.run(signal),
       every(tidyIntervalMs, signal, () => localSpace.tidy(signal)),

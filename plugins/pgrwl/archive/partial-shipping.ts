@@ -9,6 +9,7 @@ import { formatSegmentName, segmentAt } from "../../common/postgres/wal-segments
 import { messageOf } from "../../common/storage/errors.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import { failureReason } from "../../common/wal-archive/errors.ts";
+import type { ArchivePlace } from "./archive-place.ts";
 import type { LocalFiles } from "./local-files.ts";
 import type { UploadTelemetry } from "./upload-telemetry.ts";
 
@@ -22,6 +23,7 @@ export interface Position {
 export interface PartialShippingOptions {
   readonly archive: WalArchive;
   readonly files: LocalFiles;
+  readonly place: ArchivePlace;
   readonly intervalMs: number;
   readonly telemetry: UploadTelemetry;
   readonly log: Log;
@@ -101,11 +103,12 @@ export class PartialShipping {
   }
 
   async #ship({ timeline, flushed, segmentSizeBytes }: Position, signal: AbortSignal): Promise<void> {
-    const { archive, files, telemetry, now, log } = this.#options;
+    const { archive, files, place, telemetry, now, log } = this.#options;
     const offset = Number(flushed % BigInt(segmentSizeBytes));
     const name = formatSegmentName({ timeline, number: segmentAt(flushed, segmentSizeBytes) }, segmentSizeBytes);
     const state = `${name} ${offset}`;
     if (offset === 0 || state === this.#shipped) return;
+    await place.require(signal);
     try {
       await archive.putPartial(
         `${name}.partial`,
