@@ -31,7 +31,7 @@ export async function openSource(flags: FlagValues): Promise<WalSource> {
     archive: archive && (() => archive),
     description,
     servesPartial: () => instance.servesPartial,
-    expectsWal: true,
+    expectsWal: () => true,
   });
 }
 

@@ -74,7 +74,9 @@ export class WalService {
       });
     const lookup = new WalLookup({
       directory: config.directory,
+      needsDirectory: true,
       archive: this.#archive,
+      expectsWal: () => archiver?.files.lastArchived() !== undefined,
       description: archiver ? `${config.directory} and the archive` : config.directory,
       servesPartial: () => partial || telemetry.state !== "streaming",
     });
