@@ -38,9 +38,7 @@ export interface Stored {
   readonly storedBytes: number;
 }
 
-export interface ReadOptions extends OperationOptions {
-  readonly segmentSizeBytes?: number | undefined;
-}
+export type ReadOptions = PutOptions;
 
 export interface Fetched {
   readonly objectName: string;
@@ -98,7 +96,6 @@ export class WalArchive implements AsyncDisposable {
    */
   async put(name: string, file: string, options: PutOptions = {}): Promise<Stored> {
     const parsed = checkWalFileName(name);
-    const { signal } = options;
     const sizeBytes = await this.#checkSource(parsed, file, options);
     const [there] = await this.#findBeforePut(name, options);
     if (there !== undefined) return this.#requireEqual(parsed, there.objectName, file, options);
@@ -107,8 +104,8 @@ export class WalArchive implements AsyncDisposable {
     try {
       const isPlain = this.#extension === "";
       const content = isPlain ? { file } : encode(createReadStream(file, { highWaterMark: 2 ** 20 }), this.#codec);
-      const size = isPlain ? { sizeBytes } : {};
-      result = await this.storage.put(objectName, content, { ...size, ...withSignal(signal), ifAbsent: true });
+      const more = { ...(isPlain ? { sizeBytes } : {}), ...withSignal(options.signal), ifAbsent: true };
+      result = await this.storage.put(objectName, content, more);
     } catch (error) {
       // Another writer came first, or an answer was lost and the request repeated.
       if (!(error instanceof StorageError && error.kind === "exists")) throw error;
@@ -275,7 +272,10 @@ export class WalArchive implements AsyncDisposable {
   /** Where a file is stored twice and one is damaged, the other is taken. */
   async #read(name: WalFileName, options: ReadOptions, take: Take): Promise<Fetched> {
     const { folder, extension } = this.#likely;
-    const likely = this.folders.includes(folder) ? `${folder}${folder && "/"}${name.name}${extension}` : undefined;
+    // A beginning may be there in two formats, and the one that was stored last reaches furthest.
+    const isPartial = name.kind === "partial";
+    const likely =
+      !isPartial && this.folders.includes(folder) ? `${folder}${folder && "/"}${name.name}${extension}` : undefined;
     let failure: unknown;
     if (likely !== undefined) {
       try {
@@ -285,11 +285,12 @@ export class WalArchive implements AsyncDisposable {
         if (error.kind !== "absent") failure = error;
       }
     }
-    for (const candidate of await this.find(name.name, options)) {
+    const found = await this.find(name.name, options);
+    for (const candidate of isPartial ? found.toSorted(newestFirst) : found) {
       if (candidate.objectName === likely) continue;
       try {
         const fetched = await this.#readObject(name, candidate.objectName, options, take);
-        this.#likely = candidate;
+        if (!isPartial) this.#likely = candidate;
         return fetched;
       } catch (error) {
         if (!(error instanceof WalArchiveError)) throw error;
@@ -346,4 +347,5 @@ const drain: Take = async (stream) => {
   for await (const _ of stream);
 };
 
+const newestFirst = (one: ArchivedFile, other: ArchivedFile) => other.modified.getTime() - one.modified.getTime();
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
