@@ -17,6 +17,7 @@ import { LocalSpace } from "./local-space.ts";
 import { PartialShipping, type Position } from "./partial-shipping.ts";
 import { Retention, type RetentionReport } from "./retention.ts";
 import type { ArchiveSection } from "./settings.ts";
+import { type Beginning, findStartGap } from "./start-gap.ts";
 import type { UploadProblem } from "./upload-telemetry.ts";
 import { Uploader } from "./uploader.ts";
 
@@ -32,6 +33,8 @@ export interface ArchiverOptions {
   readonly now: () => number;
   /** How far the receiver has got; undefined before it has begun. */
   readonly position: () => Position | undefined;
+  /** Where reception began first; undefined before. */
+  readonly beginning: () => Beginning | undefined;
   /** Of the receive folder. */
   readonly space: (signal: AbortSignal) => Promise<Space | undefined>;
   readonly onChange: () => void;
@@ -41,6 +44,8 @@ export interface ArchiverOptions {
 const endWithinMs = 20_000;
 /** The same where the folder has segments, and the archive is most likely behind it. */
 const probeWithinMs = 3_000;
+/** The longest pause between questions to an archive that could not be asked then. */
+const longestLookMs = 60_000;
 const tidyIntervalMs = 60_000;
 /** Retention that failed is tried again so much later. */
 const afterFailureMs = 300_000;
@@ -57,6 +62,9 @@ export class Archiver {
   #openProblem: UploadProblem | undefined;
   #report: RetentionReport | undefined;
   #running: Promise<void> | undefined;
+  #isEndUnknown = false;
+  #missingAtStart: number | undefined;
+  #startProblem: string | undefined;
   /** Of all runs, for counters. */
   readonly retentionTotals = { files: 0, bytes: 0, runs: new Map<RetentionReport["outcome"], number>() };
 
@@ -80,6 +88,15 @@ export class Archiver {
     return [...(this.#openProblem ? [this.#openProblem] : []), ...(this.#uploader?.problems ?? [])];
   }
 
+  /** Segments that are missing between the archive and where reception began; undefined while nobody knows. */
+  get missingAtStart(): number | undefined {
+    return this.#missingAtStart;
+  }
+  /** Why somebody should look; undefined: nothing is missing, or nobody knows. */
+  get startProblem(): string | undefined {
+    return this.#startProblem;
+  }
+
   /** Where the archive ends, if it reaches further than the folder. Never throws; an outage means that nobody knows. */
   async findEnd(signal: AbortSignal): Promise<LastArchived | undefined> {
     const { log } = this.#options;
@@ -89,18 +106,22 @@ export class Archiver {
       const withinMs = newest === undefined ? endWithinMs : probeWithinMs;
       const archive = await this.#open();
       const probing = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(withinMs)]);
-      if (newest && !(await reachesFurther(archive, newest, this.files, probing))) return undefined;
+      if (newest && !(await reachesFurther(archive, newest, this.files, probing))) {
+        this.#missingAtStart = 0;
+        return undefined;
+      }
       const limited = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(endWithinMs)]);
       const last = await lastArchived(archive, limited);
+      this.#missingAtStart = 0;
       if (last)
         log.info("The archive reaches further than the directory", { newest: newest?.name, archived: last.name });
       return last;
     } catch (error) {
       if (signal.aborted || this.#stopping.signal.aborted) return undefined;
-      log.warn("It is not known where the archive ends: WAL that is missing behind it will not be noticed", {
+      this.#isEndUnknown = true;
+      log.warn("It is not known where the archive ends: WAL that is missing behind it is noticed only later", {
         reason: failureReason(error),
         error: messageOf(error),
-        remedy: "once the archive is there again, look for gaps with holdfast wal verify",
       });
       return undefined;
     }
@@ -201,6 +222,7 @@ export class Archiver {
       every(unfinishedAgeMs, signal, () => this.#removeUnfinished(archive, signal)),
       section.ship_partial > 0 ? shipping.run(signal) : undefined,
       section.retention && this.#retain(archive, section.retention, signal),
+      this.#isEndUnknown && this.#lookBehindStart(archive, signal),
     ]);
     files.writeRecord();
   }
@@ -231,6 +253,40 @@ export class Archiver {
       const report = await retention.run(signal);
       const waitMs = settings.interval * 1000;
       await pause(report?.outcome === "failed" ? Math.min(waitMs, afterFailureMs) : waitMs, signal).catch(() => {});
+    }
+  }
+
+  /** Once the archive can be asked. What has begun goes on, whatever is found. */
+  async #lookBehindStart(archive: WalArchive, signal: AbortSignal): Promise<void> {
+    const { beginning, log, onChange } = this.#options;
+    await until(() => beginning() !== undefined, signal);
+    // Sessions that follow begin elsewhere.
+    const began = beginning();
+    const backOff = new BackOff(this.#options.firstBackOffMs, longestLookMs);
+    while (began && !signal.aborted) {
+      try {
+        const { missing, foreign } = await findStartGap(archive, this.files, began, signal);
+        this.#isEndUnknown = false;
+        this.#missingAtStart = missing?.count ?? 0;
+        const remedy = "take a new base backup";
+        if (missing) {
+          const { first, last, count: segments } = missing;
+          this.#startProblem = `WAL is missing between the archive and where reception began: ${first} to ${last}; ${remedy}`;
+          log.warn("WAL is missing between the archive and where reception began", { first, last, segments, remedy });
+        }
+        if (foreign !== undefined) {
+          const place = "give each cluster an archive of its own";
+          this.#startProblem = `The archive holds WAL of another cluster, with the system identifier ${foreign}; ${place}`;
+          log.warn("The archive holds WAL of another cluster", { system_identifier: foreign, remedy: place });
+        }
+        if (!missing && foreign === undefined)
+          log.info("Nothing is missing between the archive and where reception began");
+        onChange();
+        return;
+      } catch (error) {
+        log.debug("It is still not known where the archive ended", { error: messageOf(error) });
+        await pause(backOff.next(), signal).catch(() => {});
+      }
     }
   }
 
