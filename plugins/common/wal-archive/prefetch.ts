@@ -82,7 +82,9 @@ class Prefetcher {
 
   async run(): Promise<void> {
     const { folder, signal, idleMs } = this.#options;
-    for (const name of readdirSync(folder)) if (name.endsWith(".part")) rmSync(join(folder, name), { force: true });
+    // Whatever one that was killed has left; also beside what it was just writing.
+    for (const name of readdirSync(folder))
+      if (name !== "position" && !isSegmentName(name)) removeQuietly(join(folder, name));
     writeFileSync(join(folder, "prefetcher"), prefetcherMark(process.pid), { mode: 0o600 });
     const wake = () => this.#wake();
     const watcher = watch(folder, wake);
