@@ -12,10 +12,13 @@ export interface ServeClientOptions {
   readonly token?: string | undefined;
   /** Certificates in PEM to trust instead of the system's. */
   readonly ca?: string | undefined;
-  /** How long the agent may be silent. It decodes a whole segment before it answers. */
+  /** How long the agent may take to answer: it decodes a whole segment first, of up to 1 GiB, and may wait for its archive. */
+  readonly answerMs?: number;
+  /** How long it may be silent then. */
   readonly silenceMs?: number;
 }
 
+const defaultAnswerMs = 120_000;
 const defaultSilenceMs = 30_000;
 /** Those of the later and the earlier versions of pgrwl. */
 const routes = ["/api/v1/wal/", "/wal/"] as const;
@@ -39,9 +42,11 @@ export class ServeClient implements WalSource {
   ): Promise<Found | undefined> {
     for (const route of routes) {
       const url = `${this.#base}${route}${name}${wholeOnly ? "?partial=false" : ""}`;
-      const silence = new Silence(this.#options.silenceMs ?? defaultSilenceMs, signal);
+      const { answerMs = defaultAnswerMs, silenceMs = defaultSilenceMs } = this.#options;
+      const silence = new Silence(answerMs, signal);
       try {
         const response = await this.#ask(url, silence.signal);
+        silence.heard(silenceMs);
         if (response.ok) return await this.#receive(response, url, path, silence);
         const text = await silence.watch(response.text().catch(() => ""));
         const standing = response.headers.get(standingHeader);
@@ -131,7 +136,7 @@ export function parseServeAddress(address: string): string {
 /** Ends a transfer in which nothing comes for too long, or when the caller no longer wants it. */
 class Silence {
   readonly #aborting = new AbortController();
-  readonly #ms: number;
+  #ms: number;
   #timer: Timer | undefined;
   readonly signal: AbortSignal;
 
@@ -140,7 +145,9 @@ class Silence {
     this.signal = outer === undefined ? this.#aborting.signal : AbortSignal.any([outer, this.#aborting.signal]);
     this.heard();
   }
-  heard(): void {
+  /** @param ms How long it may last from now on. */
+  heard(ms = this.#ms): void {
+    this.#ms = ms;
     clearTimeout(this.#timer);
     const reason = new Error(`nothing came for ${this.#ms / 1000} s`);
     this.#timer = setTimeout(() => this.#aborting.abort(reason), this.#ms);

@@ -213,3 +213,26 @@ test("bytes that were changed on their way are no file", async () => {
   const client = new ServeClient({ address: `:${server.port}` });
   await expect(client.fetch(segment(3), join(out.path, "x"))).rejects.toMatchObject({ kind: "damaged" });
 });
+
+test("an agent may take long to decode a large segment; once it sends, silence is an outage", async () => {
+  const content = walSegment({ number: 3 });
+  const digest = createHash("sha256").update(content).digest("base64");
+  const headers = { "holdfast-wal": "whole", "repr-digest": `sha-256=:${digest}:` };
+  const answering = Promise.withResolvers<void>();
+  using server = Bun.serve({
+    port: 0,
+    reusePort: false,
+    async fetch() {
+      await answering.promise;
+      return new Response(content, { headers });
+    },
+  });
+  await using out = await createFolder("holdfast-serve-out");
+  const address = `:${server.port}`;
+  const impatient = new ServeClient({ address, answerMs: 50 });
+  await expect(impatient.fetch(segment(3), join(out.path, "x"))).rejects.toMatchObject({ kind: "outage" });
+  const patient = new ServeClient({ address, silenceMs: 50 });
+  const fetching = patient.fetch(segment(3), join(out.path, "x"));
+  setTimeout(answering.resolve, 200);
+  expect(await fetching).toBe("whole");
+});
