@@ -320,7 +320,7 @@ function identityOf(storage: StorageSettings): string {
     storage.type === "s3"
       ? [storage.endpoint, storage.region, storage.bucket, storage.prefix]
       : storage.type === "sftp"
-        ? [storage.host, storage.port, storage.directory]
+        ? [storage.host, storage.port, storage.user, storage.directory]
         : [storage.directory];
   return createHash("sha256")
     .update(JSON.stringify([storage.type, ...place]))
