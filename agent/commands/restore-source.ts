@@ -8,8 +8,11 @@ import { parseDuration } from "../sdk/units.ts";
 import { archivingInstance } from "./archiving-instance.ts";
 import { type FlagValues, UsageError } from "./command.ts";
 
-/** @throws {UsageError} The flags, a file that they name or the configuration is wrong. */
-export async function openSource(flags: FlagValues): Promise<WalSource> {
+/**
+ * @param systemIdentifier Of the cluster that is recovered, where it is known.
+ * @throws {UsageError} The flags, a file that they name or the configuration is wrong.
+ */
+export async function openSource(flags: FlagValues, systemIdentifier?: string): Promise<WalSource> {
   const address = flags.text("serve-addr");
   if (address !== undefined) {
     for (const flag of ["config.file", "instance"]) {
@@ -18,7 +21,7 @@ export async function openSource(flags: FlagValues): Promise<WalSource> {
     }
     const token = await readFlagFile(flags, "token-file");
     const ca = await readFlagFile(flags, "ca-file");
-    return new ServeClient({ address, token: token?.trim(), ca });
+    return new ServeClient({ address, token: token?.trim(), ca, systemIdentifier });
   }
   for (const flag of ["token-file", "ca-file"]) {
     if (flags.isSet(flag)) throw new UsageError(`Cannot use --${flag} without --serve-addr`);

@@ -66,7 +66,13 @@ export class ReceiverInstance implements PluginInstance {
     }
     const [receiver, archiver] = [this.#receiver, this.#archiver];
     const { telemetry } = receiver;
-    this.#service = new WalService({ context, telemetry, archiver, onChange: () => this.#announce() });
+    this.#service = new WalService({
+      context,
+      telemetry,
+      archiver,
+      systemIdentifier: () => receiver.server?.systemIdentifier,
+      onChange: () => this.#announce(),
+    });
     this.http = createRoutes({ settings: config, receiver, now, listing: this.#service.listing });
     this.#service.addRoutes(this.http);
   }

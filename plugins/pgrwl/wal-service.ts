@@ -7,6 +7,7 @@ import { WalLookup } from "../common/wal-archive/lookup.ts";
 import { WalSourceError } from "../common/wal-archive/wal-source.ts";
 import type { Archiver } from "./archive/archiver.ts";
 import { ScheduledVerification, verificationResults } from "./archive/scheduled-verification.ts";
+import { systemIdentifierIn } from "./local-system.ts";
 import {
   type ServeCounterName,
   serveMetricTable,
@@ -24,6 +25,8 @@ export interface WalServiceOptions {
   readonly context: SetupContext<Settings>;
   readonly telemetry: Telemetry;
   readonly archiver: Archiver | undefined;
+  /** Of the server; undefined before the first connection. */
+  systemIdentifier(): string | undefined;
   onChange(): void;
 }
 
@@ -80,8 +83,15 @@ export class WalService {
       description: archiver ? `${config.directory} and the archive` : config.directory,
       servesPartial: () => partial || telemetry.state !== "streaming",
     });
-    const segmentSizeBytes = () => this.#segmentSizeBytes();
-    addServeRoutes(app, { lookup, token, telemetry: this.#served, log, segmentSizeBytes });
+    addServeRoutes(app, {
+      lookup,
+      token,
+      telemetry: this.#served,
+      log,
+      segmentSizeBytes: () => this.#segmentSizeBytes(),
+      systemIdentifier: async () =>
+        this.#options.systemIdentifier() ?? (await systemIdentifierIn(config.directory).catch(() => undefined)),
+    });
   }
 
   /** Until the signal is aborted. Never throws. */

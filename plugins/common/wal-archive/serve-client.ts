@@ -3,13 +3,15 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { abortable } from "../storage/content.ts";
 import { codeOf, messageOf } from "../storage/errors.ts";
-import { digestHeader, standingHeader } from "./serve-headers.ts";
+import { digestHeader, standingHeader, systemHeader } from "./serve-headers.ts";
 import { type FetchOptions, type Found, type WalSource, WalSourceError } from "./wal-source.ts";
 
 export interface ServeClientOptions {
   /** `host:port`, `:port` on this machine, or a URL; a path in it stands before the routes, such as `/wal` of an agent's main port. */
   readonly address: string;
   readonly token?: string | undefined;
+  /** Of the cluster that is recovered, where it is known. */
+  readonly systemIdentifier?: string | undefined;
   /** Certificates in PEM to trust instead of the system's. */
   readonly ca?: string | undefined;
   /** How long the agent may take to answer: it decodes a whole segment first, of up to 1 GiB, and may wait for its archive. */
@@ -50,7 +52,10 @@ export class ServeClient implements WalSource {
         if (response.ok) return await this.#receive(response, url, path, silence);
         const text = await silence.watch(response.text().catch(() => ""));
         const standing = response.headers.get(standingHeader);
-        if (response.status === 404 && standing === "absent") return undefined;
+        if (response.status === 404 && standing === "absent") {
+          this.#requireSystem(response);
+          return undefined;
+        }
         if (response.status !== 404) throw refusal(url, response, text);
       } catch (error) {
         signal?.throwIfAborted();
@@ -68,6 +73,17 @@ export class ServeClient implements WalSource {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** @throws {WalSourceError} misconfigured: the agent has another cluster's WAL. */
+  #requireSystem({ headers }: Response): void {
+    const { systemIdentifier } = this.#options;
+    const found = headers.get(systemHeader);
+    if (found === null || systemIdentifier === undefined || found === systemIdentifier) return;
+    throw new WalSourceError(
+      "misconfigured",
+      `Cannot restore from ${this.#base}: it has WAL of the cluster with the system identifier ${found}, not of ${systemIdentifier}, which is recovered`,
+    );
+  }
 
   #ask(url: string, signal: AbortSignal): Promise<Response> {
     const { token, ca } = this.#options;
