@@ -56,6 +56,7 @@ export class WalService {
       now,
       archive: () => openArchive(archiver),
       segmentSizeBytes,
+      expectsWal: () => archiver.files.lastArchived() !== undefined,
       waiting: () => archiver.files.segments().map(({ name }) => name),
       onEnd: onChange,
     });
