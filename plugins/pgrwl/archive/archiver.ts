@@ -62,7 +62,6 @@ export class Archiver {
   #openProblem: UploadProblem | undefined;
   #report: RetentionReport | undefined;
   #running: Promise<void> | undefined;
-  #isEndUnknown = false;
   #missingAtStart: number | undefined;
   #startProblem: string | undefined;
   /** Of all runs, for counters. */
@@ -106,19 +105,14 @@ export class Archiver {
       const withinMs = newest === undefined ? endWithinMs : probeWithinMs;
       const archive = await this.#open();
       const probing = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(withinMs)]);
-      if (newest && !(await reachesFurther(archive, newest, this.files, probing))) {
-        this.#missingAtStart = 0;
-        return undefined;
-      }
+      if (newest && !(await reachesFurther(archive, newest, this.files, probing))) return undefined;
       const limited = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(endWithinMs)]);
       const last = await lastArchived(archive, limited);
-      this.#missingAtStart = 0;
       if (last)
         log.info("The archive reaches further than the directory", { newest: newest?.name, archived: last.name });
       return last;
     } catch (error) {
       if (signal.aborted || this.#stopping.signal.aborted) return undefined;
-      this.#isEndUnknown = true;
       log.warn("It is not known where the archive ends: WAL that is missing behind it is noticed only later", {
         reason: failureReason(error),
         error: messageOf(error),
@@ -222,7 +216,7 @@ export class Archiver {
       every(unfinishedAgeMs, signal, () => this.#removeUnfinished(archive, signal)),
       section.ship_partial > 0 ? shipping.run(signal) : undefined,
       section.retention && this.#retain(archive, section.retention, signal),
-      this.#isEndUnknown && this.#lookBehindStart(archive, signal),
+      this.#lookBehindStart(archive, signal),
     ]);
     files.writeRecord();
   }
@@ -256,7 +250,10 @@ export class Archiver {
     }
   }
 
-  /** Once the archive can be asked. What has begun goes on, whatever is found. */
+  /**
+   * Once the archive can be asked: at the start it may have been away, and nobody has looked whose WAL it holds where the directory
+   * tells where to go on. What has begun goes on, whatever is found.
+   */
   async #lookBehindStart(archive: WalArchive, signal: AbortSignal): Promise<void> {
     const { beginning, log, onChange } = this.#options;
     await until(() => beginning() !== undefined, signal);
@@ -266,7 +263,6 @@ export class Archiver {
     while (began && !signal.aborted) {
       try {
         const { missing, foreign } = await findStartGap(archive, this.files, began, signal);
-        this.#isEndUnknown = false;
         this.#missingAtStart = missing?.count ?? 0;
         const remedy = "take a new base backup";
         if (missing) {

@@ -52,8 +52,18 @@ export async function findStartGap(
   const missing = checkContinuity({ segments, histories, segmentSizeBytes }).gaps.find(
     (gap) => positionOf(gap.first) <= previous && previous <= positionOf(gap.last),
   );
-  const found = parseSegmentHeader((await archive.read(last, { signal })).head)?.systemIdentifier;
+  const found = await systemIdentifierOf(last, archive, signal);
   return { missing, foreign: found === systemIdentifier ? undefined : found };
+}
+
+/** Undefined where the segment cannot be used: verification tells of those. */
+async function systemIdentifierOf(name: string, archive: WalArchive, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return parseSegmentHeader((await archive.read(name, { signal })).head)?.systemIdentifier;
+  } catch (error) {
+    if (error instanceof WalArchiveError) return undefined;
+    throw error;
+  }
 }
 
 /** None for the first timeline, or where the history is in neither place. */
