@@ -53,7 +53,7 @@ describeWith(["postgresql-15", "dist/holdfast"], "recovery from a serving agent"
     expect((await databaseContent(restored)).join("\n") === content.join("\n")).toBe(true);
     const page = await agent.scrape();
     expect(sampleValue(page, "pgrwl_serve_requests_total", { result: "whole" })).toBeGreaterThan(4);
-    expect(sampleValue(page, "pgrwl_serve_requests_total", { result: "partial" })).toBe(1);
+    expect(sampleValue(page, "pgrwl_serve_requests_total", { result: "partial" })).toBeGreaterThan(0);
     const items = (await (await agent.fetch("/wal/api/v1/wals")).json()) as { local: boolean; archived: boolean }[];
     expect(items.some(({ local, archived }) => archived && !local)).toBe(true);
     expect(JSON.stringify(await (await agent.fetch("/wal/api/v1/redacted-config")).json())).not.toContain(token);
