@@ -6,6 +6,7 @@ import { pause } from "../../common/storage/retry.ts";
 import type { StorageSettings } from "../../common/storage/settings.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import { failureReason } from "../../common/wal-archive/errors.ts";
+import { archiveFolder } from "../../common/wal-archive/object-names.ts";
 import { openWalArchive } from "../../common/wal-archive/open.ts";
 import type { Space } from "../directory-space.ts";
 import { BackOff } from "../receiver/back-off.ts";
@@ -289,7 +290,8 @@ export class Archiver {
   async #removeUnfinished(archive: WalArchive, signal: AbortSignal): Promise<void> {
     const { log, now } = this.#options;
     try {
-      const removed = await archive.storage.removeUnfinished(new Date(now() - unfinishedAgeMs), { signal });
+      const before = new Date(now() - unfinishedAgeMs);
+      const removed = await archive.storage.removeUnfinished(before, { folder: archiveFolder, signal });
       if (removed > 0) log.info("Removed what crashed writers had left in the archive", { objects: removed });
     } catch (error) {
       log.debug("What crashed writers left in the archive cannot be removed", { error: messageOf(error) });
