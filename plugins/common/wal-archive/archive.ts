@@ -342,10 +342,9 @@ export class WalArchive implements AsyncDisposable {
 
 /** Reads a stream to its end. */
 type Take = (stream: AsyncIterable<Uint8Array>) => Promise<void>;
-
 const drain: Take = async (stream) => {
   for await (const _ of stream);
 };
 
 const newestFirst = (one: ArchivedFile, other: ArchivedFile) => other.modified.getTime() - one.modified.getTime();
-const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
+const withSignal = (signal?: AbortSignal) => (signal === undefined ? {} : { signal });
