@@ -3,6 +3,7 @@
  * told how they are written here. Source: pgrwl v1.0.15 to v1.0.37, internal/config.
  */
 import { z } from "holdfast";
+import type { Scalar, Written } from "../common/wal-archive/original.ts";
 
 /** `info`: nothing is lost by the move; `warn`: what the key asks for is not done. */
 export interface SettingNote {
@@ -132,10 +133,8 @@ function toShape(sections: Sections): Record<string, z.ZodType> {
   );
 }
 
-export type Scalar = string | number | boolean;
-
 /** What the originals' keys say, by key (`main.directory`), in the order of the schema. */
-export function readOriginalKeys(config: Readonly<Record<string, unknown>>): ReadonlyMap<string, Scalar> {
+export function readOriginalKeys(config: Readonly<Record<string, unknown>>): Written {
   const found = new Map<string, Scalar>();
   const look = (value: unknown, path: string): void => {
     if (typeof value === "object" && value !== null) {

@@ -40,8 +40,6 @@ const mostAtOnce = 4;
 const tickMs = 500;
 /** Where nothing tells of changes. */
 const unwatchedTickMs = 50;
-/** What a prefetcher that was ended by force may have left. */
-const unfinished = /\.(part|holdfast-tmp)$/;
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 /** Of the file system stays free: a tenth, at most 4 GiB, and at least so many segments. */
@@ -87,7 +85,9 @@ class Prefetcher {
 
   async run(): Promise<void> {
     const { folder, signal, idleMs } = this.#options;
-    for (const name of readdirSync(folder)) if (unfinished.test(name)) rmSync(join(folder, name), { force: true });
+    // Whatever one that was killed has left; also beside what it was just writing.
+    for (const name of readdirSync(folder))
+      if (name !== "position" && !isSegmentName(name)) removeQuietly(join(folder, name));
     writeFileSync(join(folder, "prefetcher"), prefetcherMark(process.pid), { mode: 0o600 });
     const wake = () => this.#wake();
     const watcher = watchFolder(folder, wake);
