@@ -28,6 +28,8 @@ export interface InstanceConfig {
   readonly staleAfterSeconds: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly listen: Address | undefined;
+  /** At `listen`; undefined: `/metrics`. */
+  readonly metricsPath: string | undefined;
   /** Absolute path; undefined: the agent's. */
   readonly webConfig: string | undefined;
   /** `config:` as plain data, references replaced; the plugin's own schema has not seen it yet. */
