@@ -1,16 +1,19 @@
 // Signals first: SIGUSR1 and SIGHUP end a process that has no handler yet.
 import "./system/signals.ts";
-import { type Command, commandHelp, parseCommandLine, UsageError } from "./commands/command.ts";
 import { commandNames, loadCommand, programHelp } from "./commands/index.ts";
+import { runCommand } from "./commands/run-command.ts";
+import { calledAs } from "./compat/names.ts";
 import { nearest } from "./config/suggestions.ts";
-import { messageOf } from "./host/failures.ts";
 
 const say = (text: string) => void process.stdout.write(text);
 const complain = (text: string) => void process.stderr.write(`${text}\n`);
 
 /** Runs one command. @returns The exit status. */
 async function main(args: readonly string[]): Promise<number> {
+  const original = calledAs(process.argv0);
+  if (original !== undefined) return await runAs(original, args);
   const [first = "", second = ""] = args;
+  if (first === "as") return await runAs(second, args.slice(2));
   if (args.length === 0) {
     complain(programHelp());
     return 2;
@@ -44,19 +47,10 @@ async function main(args: readonly string[]): Promise<number> {
   );
 }
 
-async function runCommand(command: Command, args: readonly string[]): Promise<number> {
-  try {
-    const { flags, operands } = parseCommandLine(command, args);
-    if (flags.isSet("help")) {
-      say(commandHelp(command));
-      return 0;
-    }
-    return await command.run(flags, operands);
-  } catch (error) {
-    complain(`holdfast: ${messageOf(error)}`);
-    const { usage, failed } = command.exitStatus ?? { usage: 2, failed: 1 };
-    return error instanceof UsageError ? usage : failed;
-  }
+/** Takes the command line of a tool that this executable replaces. */
+async function runAs(name: string, args: readonly string[]): Promise<number> {
+  const { runOriginal } = await import("./compat/run.ts");
+  return await runOriginal(name, args);
 }
 
 /** Waits until all that was printed is written: `process.exit()` drops what a slow reader has not taken yet. */
