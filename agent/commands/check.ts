@@ -24,14 +24,22 @@ not run.`,
   },
 };
 
-/** Says what is wrong with a configuration. @returns The exit status. */
-export async function checkConfig(read: LoadResult, { connects }: { readonly connects: boolean }): Promise<number> {
+/**
+ * Says what is wrong with a configuration.
+ * @param said Printed when nothing is, instead of the usual line.
+ * @returns The exit status.
+ */
+export async function checkConfig(
+  read: LoadResult,
+  { connects, said }: { readonly connects: boolean; readonly said?: string },
+): Promise<number> {
   const host = new Host({ snapshots: new Snapshots(), createLog, runtimeDir: "", reap: () => true });
   if ("problems" in read) return reportProblems(await allProblems(read, host));
   const problems = await problemsOfUse(read.config, host);
   if (problems.length > 0) return reportProblems(problems);
   const { file, instances } = read.config;
-  process.stdout.write(`${file}: right, ${instances.length} ${instances.length === 1 ? "instance" : "instances"}\n`);
+  const usual = `${file}: right, ${instances.length} ${instances.length === 1 ? "instance" : "instances"}`;
+  process.stdout.write(`${said ?? usual}\n`);
   return connects ? await connect(read.config, host) : 0;
 }
 

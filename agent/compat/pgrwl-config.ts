@@ -74,6 +74,10 @@ export async function translatePgrwl(
       },
     },
     notes: [...notes, ...notesOf(written, asked)],
+    remarks:
+      mode === "receive"
+        ? ["PGHOST, PGPORT, PGUSER, PGPASSWORD and the others of libpq come from the service's environment, as before"]
+        : [],
   };
 }
 
@@ -104,13 +108,8 @@ function problemsOf(written: Written, { mode, withoutBaseBackups }: Asked): stri
   return problems;
 }
 
-function notesOf(written: Written, { mode, withoutBaseBackups }: Asked): string[] {
+function notesOf(written: Written, { withoutBaseBackups }: Asked): string[] {
   const notes: string[] = [];
-  if (mode === "receive") {
-    notes.push(
-      "PGHOST, PGPORT, PGUSER, PGPASSWORD and the others of libpq are read from the service's environment, as ever",
-    );
-  }
   if (withoutBaseBackups && written.has("backup.cron"))
     notes.push("backup.cron is left out: nobody takes base backups now");
   if (written.get("storage.name") === "sftp") {

@@ -86,6 +86,9 @@ function collect(
   const written = new Map<string, Scalar>();
   const problems: string[] = [];
   const more: string[] = [];
+  const storage = String(found.find(([key]) => key === "storage.name")?.[1] ?? "");
+  // Sections of the other storages stand in many files, and mean nothing.
+  const isOfStorage = (key: string) => !/^storage\.(?:s3|sftp)\./.test(key) || key.startsWith(`storage.${storage}.`);
   for (const [key, value] of found) {
     if (value === null || value === undefined) continue;
     const known = keys.get(key);
@@ -95,7 +98,8 @@ function collect(
     }
     const text = expand(String(value), environment);
     if (text === "" && !(secretKeys.has(key) && neededSecrets.has(key) && String(value) !== "")) {
-      if (String(value) !== "") more.push(`${key} is ${String(value)}, which is empty here, and is left out`);
+      if (String(value) !== "" && isOfStorage(key))
+        more.push(`${key} is ${String(value)}, which is empty here, and is left out`);
       continue;
     }
     try {

@@ -74,7 +74,8 @@ async function carryOut(tool: Tool, plan: Plan, { environment, cwd }: Invocation
   const first = load(await plan.translate());
   if (plan.kind === "check") {
     const { checkConfig } = await import("../commands/check.ts");
-    return await checkConfig(await first, { connects: false });
+    const status = await checkConfig(await first, { connects: false, said: "Configuration is valid." });
+    return status === 0 ? 0 : tool.exitStatus.usage;
   }
   if (plan.kind === "collect") {
     const { collectFrom } = await import("../commands/collect.ts");

@@ -33,8 +33,10 @@ export interface Translation {
   readonly plugin: string;
   readonly log?: { readonly level?: string | undefined; readonly format?: string | undefined };
   readonly instance: Readonly<Record<string, unknown>> & { readonly listen?: string };
-  /** What a person should know. */
+  /** What a person should know at each start. */
   readonly notes: readonly string[];
+  /** What a person should know who keeps the configuration. */
+  readonly remarks?: readonly string[];
 }
 
 /** What is done for a command line. */

@@ -7,7 +7,7 @@ import type { Translation } from "./tool.ts";
  * @param comments Stand at the top, a line each.
  */
 export function yamlOf(
-  { plugin, log, instance, notes }: Translation,
+  { plugin, log, instance, notes, remarks = [] }: Translation,
   use: "run" | "keep",
   comments: readonly string[] = [],
 ): string {
@@ -23,7 +23,7 @@ export function yamlOf(
         node.type = "QUOTE_DOUBLE";
     },
   });
-  const lines = use === "keep" ? [...comments, ...notes] : [];
+  const lines = use === "keep" ? [...comments, ...notes, ...remarks] : [];
   const head = lines.map((line) => `# ${line}\n`).join("");
   return `${head}${document.toString({ lineWidth: 0 })}`;
 }
