@@ -48,7 +48,7 @@ export const tool: Tool = {
     expectNoOperands(name, operands);
     const file = flags.get("config");
     if (!file) throw new UsageError("Missing the configuration: give it with -config FILE");
-    return { kind: "run", source: file, translate: () => translate(file, environment, cwd) };
+    return { kind: "run", source: file, isFile: true, translate: () => translate(file, environment, cwd) };
   },
 };
 

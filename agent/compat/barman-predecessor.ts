@@ -46,7 +46,12 @@ export const tool: Tool = {
       );
     }
     const translation = translate(flags);
-    return { kind: flags.has("debug") ? "collect" : "run", source: name, translate: async () => translation };
+    return {
+      kind: flags.has("debug") ? "collect" : "run",
+      source: `the command line of ${name}`,
+      isFile: false,
+      translate: async () => translation,
+    };
   },
 };
 

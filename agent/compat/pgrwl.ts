@@ -140,7 +140,8 @@ function daemon(
   const asked = { mode, generation, file, withoutBaseBackups: flags.get("without-base-backups") === "true" } as const;
   return {
     kind,
-    source: file ?? name,
+    source: file ?? "the variables PGRWL_…",
+    isFile: file !== undefined,
     async translate() {
       const { translatePgrwl } = await import("./pgrwl-config.ts");
       return await translatePgrwl(asked, environment, cwd);

@@ -71,7 +71,7 @@ export const tool: Tool = {
     }
     expectNoOperands(name, operands);
     const translation = translate(flags, environment, cwd);
-    return { kind: "run", source: name, translate: async () => translation };
+    return { kind: "run", source: `the command line of ${name}`, isFile: false, translate: async () => translation };
   },
 };
 

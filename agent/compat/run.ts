@@ -69,7 +69,8 @@ async function carryOut(tool: Tool, plan: Plan, { environment, cwd }: Invocation
     noted = notes;
     const text = yamlOf(translation, "run");
     const loaded = await loadConfig(plan.source, { environment, cwd, text });
-    return "problems" in loaded ? inOriginalTerms(loaded, plan.source) : loaded;
+    if ("problems" in loaded) return inOriginalTerms(loaded, plan.source);
+    return plan.isFile ? loaded : { config: { ...loaded.config, file: plan.source } };
   };
   const first = load(await plan.translate());
   if (plan.kind === "check") {

@@ -46,8 +46,10 @@ export type Plan =
   | { readonly kind: "command"; readonly name: string; readonly args: readonly string[] }
   | {
       readonly kind: "run" | "check" | "collect";
-      /** What the configuration is called in messages: the original's file where there is one. */
+      /** What the configuration is called in messages: the original's file as it was given, or what stands in for one. */
       readonly source: string;
+      /** Whether `source` is a file. */
+      readonly isFile: boolean;
       /** Reads the original's file anew each time. @throws {UsageError} */
       translate(): Promise<Translation>;
     };
@@ -62,7 +64,7 @@ export interface Tool {
 }
 
 /** A text that stands for itself in holdfast's configuration, where `${…}` would be a reference. */
-export const literal = (text: string): string => text.replaceAll("${", "$${");
+export const literal = (text: string): string => text.replaceAll("${", () => "$${");
 
 /** Refuses by name what the original could, and says what to do instead. */
 export function refuse(what: string, wayOut: string): never {

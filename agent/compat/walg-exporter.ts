@@ -54,7 +54,7 @@ export const tool: Tool = {
     if (flags.get("version") === "true") return { kind: "text", text: `${name} of holdfast ${version}\n` };
     expectNoOperands(name, operands);
     const translation = translate(flags, cwd);
-    return { kind: "run", source: name, translate: async () => translation };
+    return { kind: "run", source: `the command line of ${name}`, isFile: false, translate: async () => translation };
   },
 };
 

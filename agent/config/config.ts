@@ -2,7 +2,7 @@
 import type { Address, LogLevel } from "../sdk/index.ts";
 
 export interface AgentConfig {
-  /** Absolute path of the main file. */
+  /** Absolute path of the main file; a description where there is none. */
   readonly file: string;
   readonly listen: readonly Address[];
   /** Absolute path; undefined: no third-party plugins. */

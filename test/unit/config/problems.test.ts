@@ -125,6 +125,11 @@ const schema: [string, string, string[]][] = [
   ["a wrong address", "listen: 9847\n", [`:1:9: Cannot read listen 9847: ${address}`]],
   ["a wrong address in a list", "listen:\n  - :1\n  - x\n", [`:3:5: Cannot read listen[1] "x": ${address}`]],
   ["no address", "listen: []\n", [":1:9: Cannot read listen: expected an address, here or at an instance"]],
+  [
+    "a path that is none",
+    "plugins:\n  a:\n    metrics_path: metrics\n",
+    [':3:19: Cannot read plugins.a.metrics_path "metrics": expected a path such as "/metrics"'],
+  ],
   ["a wrong type", "max_requests: many\n", [':1:15: Cannot read max_requests "many": expected a number, found text']],
   ["a fraction", "max_requests: 1.5\n", [":1:15: Cannot read max_requests 1.5: expected a whole number"]],
   [
