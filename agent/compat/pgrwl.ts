@@ -66,45 +66,58 @@ export const tool: Tool = {
   name,
   exitStatus: { usage: 1, failed: 1 },
   plan(invocation): Plan {
-    const { args, environment } = invocation;
-    const { flags, operands } = parseGoFlags(name, args, pgrwlFlags);
-    if (flags.get("help") === "true") return help();
-    if (flags.get("version") === "true") return { kind: "text", text: `${name} version ${version} (holdfast)\n` };
-    const [command, ...rest] = operands;
-    switch (command) {
-      case undefined:
-        // The README's way; what its modes are is told by the environment alone.
-        return flags.size === 0 && !environment.PGRWL_MODE && !environment.PGRWL_DAEMON_MODE
-          ? help()
-          : daemon(invocation, flags, "first");
-      case "start":
-        return daemon(invocation, merged(flags, `${name} start`, rest), "first");
-      case "daemon":
-        return daemon(invocation, merged(flags, `${name} daemon`, rest), "later");
-      case "validate":
-        return daemon(invocation, merged(flags, `${name} validate`, rest), "first", "check");
-      case "restore-command":
-        return restoreCommand(rest);
-      case "backup":
-        return refuse("pgrwl backup", "holdfast takes no base backups; take them with pg_basebackup, Barman or WAL-G");
-      case "restore":
-        return refuse(
-          "pgrwl restore",
-          "what pgrwl's backup stored is unpacked by pgrwl itself; keep its executable for that",
-        );
-      case "help":
-        return help();
-      default: {
-        const hint = nearest(command, commandNames);
-        const meant = hint === undefined ? "" : `, did you mean ${JSON.stringify(hint)}?`;
-        const text = `${name}: Unknown command ${JSON.stringify(command)}${meant}; see ${name} --help`;
-        process.stderr.write(`${text}\n`);
-        // It may stand in a restore_command.
-        return { kind: "text", text: "", status: usageStatus };
-      }
+    try {
+      return planOf(invocation);
+    } catch (error) {
+      // Whatever is wrong with it: to PostgreSQL, a status of 1 would be the end of the WAL.
+      if (!invocation.args.includes("restore-command")) throw error;
+      return mistaken(error instanceof Error ? error.message : String(error));
     }
   },
 };
+
+/** A command line that may stand in a restore_command, and is wrong. */
+function mistaken(message: string): Plan {
+  process.stderr.write(`${name}: ${message}\n`);
+  return { kind: "text", text: "", status: usageStatus };
+}
+
+function planOf(invocation: Invocation): Plan {
+  const { args, environment } = invocation;
+  const { flags, operands } = parseGoFlags(name, args, pgrwlFlags);
+  if (flags.get("help") === "true") return help();
+  if (flags.get("version") === "true") return { kind: "text", text: `${name} version ${version} (holdfast)\n` };
+  const [command, ...rest] = operands;
+  switch (command) {
+    case undefined:
+      // The README's way; what its modes are is told by the environment alone.
+      return flags.size === 0 && !environment.PGRWL_MODE && !environment.PGRWL_DAEMON_MODE
+        ? help()
+        : daemon(invocation, flags, environment.PGRWL_MODE ? "first" : "later");
+    case "start":
+      return daemon(invocation, merged(flags, `${name} start`, rest), "first");
+    case "daemon":
+      return daemon(invocation, merged(flags, `${name} daemon`, rest), "later");
+    case "validate":
+      return daemon(invocation, merged(flags, `${name} validate`, rest), "first", "check");
+    case "restore-command":
+      return restoreCommand(rest);
+    case "backup":
+      return refuse("pgrwl backup", "holdfast takes no base backups; take them with pg_basebackup, Barman or WAL-G");
+    case "restore":
+      return refuse(
+        "pgrwl restore",
+        "what pgrwl's backup stored is unpacked by pgrwl itself; keep its executable for that",
+      );
+    case "help":
+      return help();
+    default: {
+      const hint = nearest(command, commandNames);
+      const meant = hint === undefined ? "" : `, did you mean ${JSON.stringify(hint)}?`;
+      return mistaken(`Unknown command ${JSON.stringify(command)}${meant}; see ${name} --help`);
+    }
+  }
+}
 
 /** Flags may stand before the command and behind it. */
 function merged(
@@ -155,6 +168,5 @@ function restoreCommand(args: readonly string[]): Plan {
   const sources = ["--serve-addr", "--config.file", "-c", "--help", "-h"];
   const hasSource = given.some((arg) => sources.some((source) => arg === source || arg.startsWith(`${source}=`)));
   if (hasSource) return { kind: "command", name: "restore-command", args: given };
-  process.stderr.write(`${name} restore-command: Missing --serve-addr: name the instance that serves WAL\n`);
-  return { kind: "text", text: "", status: usageStatus };
+  return mistaken("Missing --serve-addr: name the instance that serves WAL");
 }

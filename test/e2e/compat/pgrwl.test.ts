@@ -161,6 +161,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
     ["pgrwl backup -c config.yml", 1, /^$/, /pgrwl backup asks for: holdfast takes no base backups/],
     ["pgrwl restore --dest x", 1, /^$/, /./],
     ["pgrwl resotre-command --serve-addr=a:1 x y", 204, /^$/, /did you mean "restore-command"\?/],
+    ["pgrwl --serve-addr=a:1 restore-command x y", 204, /^$/, /Unknown flag --serve-addr/],
     ["pgrwl restore-command 000000010000000000000001 x", 204, /^$/, /Missing --serve-addr/],
     ["pgrwl restore-command --serve-adr=a:1 000000010000000000000001 x", 204, /^$/, /./],
     ["pgrwl restore-command --serve-addr=a:1 x", 204, /^$/, /Expected: holdfast restore-command/],
