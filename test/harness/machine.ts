@@ -144,7 +144,7 @@ export function canMakeMachine(): boolean {
     mkdir /mnt/changes /mnt/work /mnt/etc
     mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/changes,workdir=/mnt/work /mnt/etc
     ip link set lo up
-    command -v curl nsenter chroot`;
+    for tool in bash curl nsenter chroot; do command -v $tool; done`;
   try {
     const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
     return (

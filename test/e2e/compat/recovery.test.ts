@@ -38,9 +38,6 @@ describeWith(["dist/holdfast", "postgresql-15"], "pgrwl's restore_command", () =
       await using recovered = await recover(backup, `${pgrwl} restore-command --serve-addr=127.0.0.1:${port} %f %p`);
       expect(await databaseContent(recovered)).toEqual([...lost.content]);
       expect((await readdir(lost.walFolder)).length).toBe(lost.segments + 1);
-      // What was fetched ahead came to its use: the prefetcher calls the executable by its own name.
-      const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-      expect(page).toContain("holdfast_collect_success");
     },
     120_000,
   );
