@@ -10,11 +10,15 @@ import { receiverSettings, type Settings } from "./settings.ts";
 
 export async function check({ config, signal }: CheckContext<Settings>): Promise<CheckResult[]> {
   return await Promise.all([
-    tried(`directory ${config.directory}`, async () => {
-      await checkDirectory(config.directory);
-      return [];
-    }),
-    tried("server", () => checkServer(config, signal)),
+    ...(config.receive
+      ? [
+          tried(`directory ${config.directory}`, async () => {
+            await checkDirectory(config.directory);
+            return [];
+          }),
+          tried("server", () => checkServer(config, signal)),
+        ]
+      : []),
     ...(config.archive ? [tried("archive", () => checkArchive(config, signal))] : []),
   ]);
 }

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { embeddedPostgresVersions } from "./embedded-postgres.ts";
+import { canMakeMachine } from "./machine.ts";
 import { canMakeSmallDisk } from "./small-disk.ts";
 
 const postgresVersionsFolder = "/usr/lib/postgresql";
@@ -44,6 +45,7 @@ const tools = {
   pg_receivewal: () => findPostgresClient("pg_receivewal") !== undefined,
   pgbench: () => findPostgresClient("pgbench") !== undefined,
   "a small file system": canMakeSmallDisk,
+  "a machine of its own": canMakeMachine,
   barman: () => existsSync("/usr/bin/barman"),
   prometheus: () => isInPath("prometheus"),
   promtool: () => isInPath("promtool"),

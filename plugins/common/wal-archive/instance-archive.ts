@@ -3,7 +3,8 @@ import { z } from "holdfast";
 import type { Environment } from "../storage/s3/credentials.ts";
 import type { WalArchive } from "./archive.ts";
 import { openWalArchive } from "./open.ts";
-import { archiveOfOriginal, type Written, writtenKeys } from "./original.ts";
+import { asksForArchive, originalArchive, type Written } from "./original-archive.ts";
+import { readOriginalKeys } from "./original-keys.ts";
 import { type ArchiveSettings, archiveSettings } from "./settings.ts";
 
 const text = z.string().min(1);
@@ -28,17 +29,18 @@ export function readInstanceArchive(config: unknown): InstanceArchive {
     const [issue] = read.error.issues;
     throw new Error(`config.${issue?.path.join(".")}: ${issue?.message}`);
   }
-  const original = writtenKeys(config);
+  const original = readOriginalKeys((config ?? {}) as Readonly<Record<string, unknown>>);
   const directory = read.data.directory ?? (String(original.get("main.directory") ?? "") || undefined);
   const archive = read.data.archive ?? ofOriginal(original, directory);
   return { directory, archive, servesPartial: read.data.serve.partial };
 }
 
 function ofOriginal(original: Written, directory = ""): ArchiveSettings | undefined {
-  const archive = archiveOfOriginal(original, directory);
-  if (archive === undefined) return undefined;
+  if (!asksForArchive(original)) return undefined;
+  const archive = originalArchive(original, directory);
   if ("key" in archive) throw new Error(`config.${archive.key}: ${archive.message}`);
-  return archiveSettings.parse(archive);
+  const { storage, compression, encryption } = archive;
+  return archiveSettings.parse({ storage, compression, encryption });
 }
 
 /** Undefined where the instance archives nothing. @throws {StorageError} misconfigured */

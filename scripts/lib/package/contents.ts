@@ -1,5 +1,6 @@
 /** What the packages install. */
 import { join } from "node:path";
+import { originalNames } from "../../../agent/compat/names.ts";
 import { commandTable } from "./command-table.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "./completions.ts";
 import type { Entry } from "./entries.ts";
@@ -23,14 +24,7 @@ export interface Release {
 }
 
 /** The tools whose place the executable takes when it is called by their names. */
-export const oldNames = [
-  "barman-exporter",
-  "barman_exporter",
-  "pgrwl",
-  "prombackup",
-  "prombackup-server",
-  "walg-exporter",
-] as const;
+export const oldNames = [...originalNames].sort();
 
 /** Where each shell looks for completions, below `/usr`. */
 const completions = {

@@ -1,10 +1,13 @@
-/** Whether the original's sections `storage`, `receiver.uploader` and `*.retention` ask for an archive, and which. Source: pgrwl, internal/config. */
+/**
+ * The original's sections `storage`, `receiver.uploader` and `*.retention` as our `archive:`, before defaults.
+ * Source: pgrwl v1.0.15 to v1.0.37, internal/config.
+ */
+import type { CodecSettingsInput } from "../codec/settings.ts";
 import { fromOriginalStorage, originalStorage } from "../storage/original.ts";
-import type { ArchiveSettingsInput } from "./settings.ts";
+import type { StorageSettingsInput } from "../storage/settings.ts";
+import type { Scalar } from "./original-keys.ts";
 
-export type Scalar = string | number | boolean;
-
-/** What is written, by key: `main.directory`. */
+/** The original's keys by their names with dots, as `readOriginalKeys` gives them. */
 export type Written = ReadonlyMap<string, Scalar>;
 
 /** What is wrong, at one of the original's keys. */
@@ -13,20 +16,19 @@ export interface OriginalProblem {
   readonly message: string;
 }
 
-export const uploaderSections = ["storage.uploader", "receiver.uploader"] as const;
-const retentionSections = ["storage.retention", "receiver.retention"] as const;
-
-/** All scalars of a configuration, by key. */
-export function writtenKeys(config: unknown): Written {
-  const found = new Map<string, Scalar>();
-  const look = (value: unknown, path: string): void => {
-    if (typeof value === "object" && value !== null) {
-      for (const [name, inner] of Object.entries(value)) look(inner, path === "" ? name : `${path}.${name}`);
-    } else if (value !== undefined && value !== null) found.set(path, value as Scalar);
-  };
-  look(config, "");
-  return found;
+/** As it stands in the YAML. */
+export interface OriginalArchive {
+  readonly storage: StorageSettingsInput;
+  readonly compression: NonNullable<CodecSettingsInput["compression"]>;
+  readonly encryption?: { readonly passphrase: string };
+  readonly concurrency?: number;
+  readonly retention?: { readonly keep: Scalar; readonly interval?: Scalar };
 }
+
+const prefixes = {
+  uploader: ["storage.uploader", "receiver.uploader"],
+  retention: ["storage.retention", "receiver.retention"],
+};
 
 /** Whether the original would upload anything, be it into a folder beside. */
 export function asksForArchive(written: Written): boolean {
@@ -36,35 +38,40 @@ export function asksForArchive(written: Written): boolean {
     isSet("storage.compression.algo", "none") ||
     isSet("storage.encryption.algo", "none") ||
     retentionOf(written).retention !== undefined ||
-    uploaderSections.some(
+    prefixes.uploader.some(
       (prefix) => written.has(`${prefix}.sync_interval`) || written.has(`${prefix}.max_concurrency`),
     )
   );
 }
 
-/** The archive that does what the originals' keys ask for; undefined where they ask for none. */
-export function archiveOfOriginal(
-  written: Written,
-  directory: string,
-): ArchiveSettingsInput | OriginalProblem | undefined {
-  if (!asksForArchive(written)) return undefined;
-  const read = originalStorage.safeParse(nested(written, "storage"));
-  if (!read.success) {
-    const [issue] = read.error.issues;
+/** The section that does what the original's keys ask for, whether or not they ask for one. */
+export function originalArchive(written: Written, directory: string): OriginalArchive | OriginalProblem {
+  const storage = originalStorage.safeParse(nested(written, "storage"));
+  if (!storage.success) {
+    const [issue] = storage.error.issues;
     return { key: ["storage", ...(issue?.path ?? [])].join("."), message: issue?.message ?? "expected another value" };
   }
   try {
-    const { storage, codec } = fromOriginalStorage(read.data, directory);
-    const { compression, encryption_password: passphrase } = codec;
-    return { storage, compression, ...(passphrase === undefined ? {} : { encryption: { passphrase } }) };
+    const { storage: place, codec } = fromOriginalStorage(storage.data, directory);
+    return {
+      storage: place,
+      compression: codec.compression ?? "none",
+      ...(codec.encryption_password === undefined ? {} : { encryption: { passphrase: codec.encryption_password } }),
+      ...concurrencyOf(written),
+      ...retentionOf(written),
+    };
   } catch (error) {
     return { key: "storage.name", message: error instanceof Error ? error.message : String(error) };
   }
 }
 
-/** How long WAL is kept, as it is written; nothing where it is kept for ever. */
-export function retentionOf(written: Written): { retention?: { keep: Scalar; interval?: Scalar } } {
-  for (const prefix of retentionSections) {
+function concurrencyOf(written: Written): { concurrency?: number } {
+  const [found] = prefixes.uploader.flatMap((prefix) => written.get(`${prefix}.max_concurrency`) ?? []);
+  return found === undefined ? {} : { concurrency: Math.min(16, Number(found)) };
+}
+
+function retentionOf(written: Written): Pick<OriginalArchive, "retention"> {
+  for (const prefix of prefixes.retention) {
     const keep = written.get(`${prefix}.keep_period`);
     if (written.get(`${prefix}.enable`) !== true || keep === undefined) continue;
     const interval = written.get(`${prefix}.sync_interval`);

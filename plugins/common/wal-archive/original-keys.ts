@@ -1,9 +1,8 @@
 /**
- * The keys of the original's own configuration, of all its generations, as they stand below `config:`: accepted, and
+ * The keys of the original's own configuration, of all its generations, as they stand in its files, and below `config:`: accepted, and
  * told how they are written here. Source: pgrwl v1.0.15 to v1.0.37, internal/config.
  */
 import { z } from "holdfast";
-import type { Scalar, Written } from "../common/wal-archive/original.ts";
 
 /** `info`: nothing is lost by the move; `warn`: what the key asks for is not done. */
 export interface SettingNote {
@@ -14,7 +13,7 @@ export interface SettingNote {
   readonly here: string;
 }
 
-interface OriginalKey {
+export interface OriginalKey {
   readonly key: string;
   readonly value: keyof typeof values;
   readonly here: string;
@@ -133,8 +132,10 @@ function toShape(sections: Sections): Record<string, z.ZodType> {
   );
 }
 
+export type Scalar = string | number | boolean;
+
 /** What the originals' keys say, by key (`main.directory`), in the order of the schema. */
-export function readOriginalKeys(config: Readonly<Record<string, unknown>>): Written {
+export function readOriginalKeys(config: Readonly<Record<string, unknown>>): ReadonlyMap<string, Scalar> {
   const found = new Map<string, Scalar>();
   const look = (value: unknown, path: string): void => {
     if (typeof value === "object" && value !== null) {
