@@ -61,7 +61,7 @@ tr.past div { border-color: var(--line); background: none; color: var(--soft); }
 tr.error code { display: block; max-height: 9em; overflow: auto; white-space: pre-wrap; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .answer { margin: -.3rem 0 .7rem; font-size: 1.12rem; }
-.timeline tbody th { min-width: 11rem; }
+.timeline tbody th { min-width: 12.5rem; }
 .timeline .line { position: relative; width: 44%; padding: 0; vertical-align: middle; }
 .timeline svg { overflow: visible; }
 .timeline .line > svg { position: absolute; top: 0; left: .9rem; width: calc(100% - 1.8rem); height: 100%; }

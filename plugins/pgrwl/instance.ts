@@ -3,6 +3,7 @@ import type { CollectContext, PluginInstance, PluginStatus, RestorableWindow, Se
 import { Archiver } from "./archive/archiver.ts";
 import { ArchiveMetrics } from "./archive/metrics.ts";
 import type { Position } from "./archive/partial-shipping.ts";
+import type { Beginning } from "./archive/start-gap.ts";
 import { DirectorySpace, type Space } from "./directory-space.ts";
 import { knownLsn, ReceiverMetrics } from "./metrics.ts";
 import { ReceiveRate } from "./receive-rate.ts";
@@ -61,13 +62,20 @@ export class ReceiverInstance implements PluginInstance {
         log,
         now,
         position: () => this.#position(),
+        beginning: () => this.#beginning(),
         space: (signal) => this.#directory.read(signal),
         onChange: () => this.#announce(),
       });
     }
     const [receiver, archiver] = [this.#receiver, this.#archiver];
     const { telemetry } = receiver;
-    this.#service = new WalService({ context, telemetry, archiver, onChange: () => this.#announce() });
+    this.#service = new WalService({
+      context,
+      telemetry,
+      archiver,
+      systemIdentifier: () => receiver.server?.systemIdentifier,
+      onChange: () => this.#announce(),
+    });
     this.#survey = new Survey({
       directory: config.directory,
       archive: archiver && (() => openArchive(archiver)),
@@ -138,6 +146,14 @@ export class ReceiverInstance implements PluginInstance {
     const [timeline, segmentSizeBytes] = [telemetry.number("timeline"), telemetry.number("segmentSizeBytes")];
     const isKnown = flushed !== undefined && timeline > 0 && segmentSizeBytes > 0;
     return isKnown ? { timeline, flushed, segmentSizeBytes } : undefined;
+  }
+
+  #beginning(): Beginning | undefined {
+    const { telemetry, server } = this.#receiver;
+    const lsn = knownLsn(telemetry, "streamStart");
+    const [timeline, segmentSizeBytes] = [telemetry.number("timeline"), telemetry.number("segmentSizeBytes")];
+    if (lsn === undefined || server === undefined || timeline === 0) return undefined;
+    return { timeline, lsn, segmentSizeBytes, systemIdentifier: server.systemIdentifier };
   }
 
   /** A scraper that comes before the next collection sees the new state too. */

@@ -9,7 +9,6 @@ import { ruleFiles } from "../harness/alert-rules.ts";
 import { createAuthority } from "../harness/certificates.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { createFolder } from "../harness/folders.ts";
-import { expectedElsewhere, seriesIn } from "../harness/known-metrics.ts";
 import { type PostgresServer, startPostgres } from "../harness/postgres.ts";
 import { type PrometheusServer, startPrometheus } from "../harness/prometheus.ts";
 import { waitFor } from "../harness/wait.ts";
@@ -85,15 +84,12 @@ const emptyHere: ReadonlySet<string> = new Set([
   "walg: Failures in an hour",
 ]);
 
-const isElsewhere = (expr: string) =>
-  seriesIn(expr).some(({ name }) => expectedElsewhere.some((metric) => metric.name === name));
-
 const queries = dashboards.flatMap((dashboard) =>
   dashboard.sections.flatMap(({ panels }) =>
     panels.flatMap((panel) =>
       queriesOf(panel).map(({ expr, mayBeEmpty }) => {
         const where = `${dashboard.name}: ${panel.title}`;
-        const isQuiet = (mayBeEmpty && emptyHere.has(where)) || isElsewhere(expr);
+        const isQuiet = mayBeEmpty && emptyHere.has(where);
         return { where, expr: asGrafanaAsks(expr, dashboard), isQuiet };
       }),
     ),
@@ -164,7 +160,7 @@ describeWith(["dist/holdfast", "prometheus", "postgresql"], "what is to be seen"
     });
 
     for (const { variables } of dashboards) {
-      for (const { name, metric } of variables.filter((one) => !isElsewhere(one.metric))) {
+      for (const { name, metric } of variables) {
         const values = `${prometheus.url}/api/v1/label/${name}/values?match[]=${metric}`;
         expect([metric, name, ((await (await fetch(values)).json()) as { data: string[] }).data.length > 0]).toEqual([
           metric,

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { startAgent } from "../harness/agent.ts";
+import { runOnce, startAgent } from "../harness/agent.ts";
 import { startBrowser } from "../harness/browser.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { sampleValue } from "../harness/samples.ts";
@@ -90,6 +90,20 @@ describeWith(["dist/holdfast"], "what can be restored", () => {
     });
     await writeFile(file, content);
     await until("the recovery", (text) => sampleValue(text, "holdfast_restorable", labels("", "billing")) === 1);
+  }, 60_000);
+});
+
+describeWith(["dist/holdfast"], "a textfile", () => {
+  test("of all instances tells it too, of one that fails as well", async () => {
+    await using vault = await startVault();
+    const args = ["collect", "--all", `--config.file=${vault.agent.configFile}`];
+    const cwd = vault.agent.folder;
+    const good = await runOnce(args, { cwd });
+    expect(good.stdout).toContain('holdfast_restorable{cluster="shop",source="vault",reason=""} 1\n');
+    await rm(join(cwd, "vault.json"));
+    const failed = await runOnce(args, { cwd });
+    expect(failed.status).toBe(1);
+    expect(failed.stdout).toContain('holdfast_restorable{cluster="",source="vault",reason="collect_failed"} 0\n');
   }, 60_000);
 });
 

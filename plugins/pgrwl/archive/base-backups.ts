@@ -1,5 +1,5 @@
 /** What base backups need of the archive, as far as they can be seen: pgrwl's own in the storage, and labels. */
-import { glob, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "holdfast";
 import { decode, splitExtension } from "../../common/codec/codec.ts";
@@ -8,6 +8,7 @@ import { formatSegmentName, isSegmentName, segmentAt } from "../../common/postgr
 import { collect } from "../../common/storage/content.ts";
 import { messageOf } from "../../common/storage/errors.ts";
 import type { Storage } from "../../common/storage/storage.ts";
+import { matchingFiles } from "./label-files.ts";
 
 /** Something that needs WAL from a segment on; its name's timeline does not count. */
 export interface Need {
@@ -105,10 +106,9 @@ export async function configuredNeeds(keepFrom: readonly string[]): Promise<Need
       needs.push({ who: "keep_from", segment: one });
       continue;
     }
-    let found = 0;
-    for await (const path of glob(one)) {
-      if (!(await stat(path).catch(() => undefined))?.isFile()) continue;
-      found++;
+    const { paths, unreadable } = await matchingFiles(one);
+    doubts.push(...unreadable.map((place) => `${one}, which keep_from names, cannot be looked for in ${place}`));
+    for (const path of paths) {
       try {
         const label = await readFile(path, "utf8");
         needs.push({ who: path, segment: segmentOfLabel(label), endedAt: await endOf(path, label) });
@@ -116,7 +116,7 @@ export async function configuredNeeds(keepFrom: readonly string[]): Promise<Need
         doubts.push(`${path} cannot be read: ${messageOf(error)}`);
       }
     }
-    if (found === 0) doubts.push(`there is no file ${one}, which keep_from names`);
+    if (paths.length === 0) doubts.push(`there is no file ${one}, which keep_from names`);
   }
   return { needs, doubts };
 }
