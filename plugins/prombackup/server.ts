@@ -6,6 +6,7 @@ import { isDownloadName } from "../common/tsdb/snapshot-name.ts";
 import { Downloads } from "./downloads.ts";
 import { goQuote } from "./go-text.ts";
 import { Holds } from "./holds.ts";
+import { LongReads } from "./long-reads.ts";
 import { Prometheus } from "./prometheus.ts";
 import { type PruneOptions, type PruneReport, Pruning } from "./pruning.ts";
 import type { Series } from "./series.ts";
@@ -42,6 +43,7 @@ export class Server {
   readonly holds = new Holds();
   readonly downloads: Downloads;
   readonly verifications: Verifications;
+  readonly longReads = new LongReads();
   readonly #pruning: Pruning;
   /** When each unfinished request for a snapshot began, Unix milliseconds. */
   readonly #writing = new Set<{ readonly since: number }>();
