@@ -2,12 +2,14 @@
 import type { CollectContext } from "holdfast";
 import type { Server } from "./server.ts";
 import type { Moment } from "./state.ts";
+import type { Seen } from "./status.ts";
 import type { Target } from "./target.ts";
 
 export function collector(
   server: Server,
   targets: readonly Target[],
   version: string,
+  saw: (seen: Seen) => void,
 ): (context: CollectContext) => Promise<void> {
   const { series, state, log } = server.deps;
   let wasUp = true;
@@ -19,6 +21,7 @@ export function collector(
       return undefined;
     });
     wasUp = flags !== undefined;
+    saw({ snapshots, adminApiEnabled: flags?.adminApiEnabled });
     server.verifications.keepOnly(snapshots.map(({ name }) => name));
 
     const seconds = (moment: Moment) => {

@@ -1,4 +1,5 @@
 /** Prometheus TSDB snapshots: taken, sent as archives, verified, kept and pruned. Takes the place of prombackup-server. */
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { definePlugin } from "holdfast";
 import { collector } from "./collect.ts";
@@ -8,6 +9,7 @@ import { Series } from "./series.ts";
 import { Server } from "./server.ts";
 import { settings } from "./settings.ts";
 import { State } from "./state.ts";
+import { instanceStatus, type Seen } from "./status.ts";
 import { Target } from "./target.ts";
 
 const version = "0.1.0";
@@ -22,15 +24,23 @@ export default definePlugin({
     const series = new Series(metrics);
     const state = await State.open(config.state_dir ?? join(config.snapshot_dir, ".holdfast"), name, log);
     const server = new Server({ instance: name, settings: config, state, series, log, signal, now });
+    const owner = config.backup?.owner ?? `${hostname()}/${name}`;
     const targets = Object.entries(config.backup?.targets ?? {}).map(
-      ([target, of]) => new Target({ name: target, settings: of, log, now }),
+      ([target, of]) => new Target({ name: target, owner, settings: of, log, now }),
     );
-    server.verifiedElsewhere = () => targets.some(({ known }) => known?.backups.some(({ verified }) => verified));
+    server.verifiedElsewhereMs = () => {
+      const times = targets.flatMap((target) => target.newestVerifiedMs() ?? []);
+      return times.length === 0 ? undefined : Math.max(...times);
+    };
     const schedule = new Schedule(server, targets);
     await server.store.sweep();
+    let seen: Seen | undefined;
     return {
       http: routes(server),
-      collect: collector(server, targets, version),
+      collect: collector(server, targets, version, (now) => {
+        seen = now;
+      }),
+      status: () => instanceStatus(server, targets, seen, schedule.nextBackupAt),
       start: (running) => schedule.run(running.signal),
       async stop() {
         await Promise.all(targets.map((target) => target[Symbol.asyncDispose]()));

@@ -47,8 +47,8 @@ export class Server {
   readonly #pruning: Pruning;
   /** When each unfinished request for a snapshot began, Unix milliseconds. */
   readonly #writing = new Set<{ readonly since: number }>();
-  /** Whether a target holds a verified backup; the schedule knows. */
-  verifiedElsewhere: () => boolean = () => false;
+  /** Of when the newest verified backup in a target is, Unix milliseconds; the targets know. */
+  verifiedElsewhereMs: () => number | undefined = () => undefined;
 
   constructor(deps: ServerDeps) {
     const { settings, state, now } = deps;
@@ -62,7 +62,7 @@ export class Server {
       downloads: this.downloads,
       now,
       isVerified: (snapshot) => this.verifications.of(snapshot)?.ok === true,
-      verifiedElsewhere: () => this.verifiedElsewhere(),
+      verifiedElsewhereMs: () => this.verifiedElsewhereMs(),
       writingSince: () =>
         [...this.#writing].reduce<number | undefined>((least, { since }) => Math.min(least ?? since, since), undefined),
       isHeld: (name) => this.holds.isHeld(name),

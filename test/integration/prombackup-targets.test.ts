@@ -35,6 +35,8 @@ interface RoundOptions {
   readonly keepsState?: boolean;
   /** How far ahead the clock is. */
   readonly aheadMs?: number;
+  /** Whose backups they are. */
+  readonly owner?: string;
   /** A file of the snapshot that has one more byte than in the others. */
   readonly changed?: string;
 }
@@ -63,13 +65,16 @@ async function startScene() {
     /** Lets an agent, by default one that has never run, make one round, and tells how it went. */
     async round(
       targets: Record<string, TargetInput>,
-      { aheadMs = 0, changed: file, isUnreadable = false, keepsState = false }: RoundOptions = {},
+      { aheadMs = 0, owner, changed: file, isUnreadable = false, keepsState = false }: RoundOptions = {},
     ) {
       changed = file;
       await using server = await startSnapshotServer({
         folder: folder.path,
         prometheus: prometheus.url,
-        config: { backup: { targets }, ...(keepsState ? { state_dir: state.path } : {}) },
+        config: {
+          backup: { targets, ...(owner === undefined ? {} : { owner }) },
+          ...(keepsState ? { state_dir: state.path } : {}),
+        },
         now: () => Date.now() + aheadMs,
       });
       const stopping = new AbortController();
@@ -271,4 +276,49 @@ test("a target in which a manifest cannot be read loses nothing", async () => {
   const told = logs.find(({ message }) => message === "Cannot remove old backups");
   expect(told?.fields.error).toContain("it is that of");
   expect(await namesIn(disk.storage, "backups")).toHaveLength(3);
+});
+
+test("two instances in one target: neither removes what is the other's, nor files that the other may be about to name", async () => {
+  await using place = await createFolder("holdfast-target");
+  await using scene = await startScene();
+  const storage = { type: "local", directory: place.path } as const;
+  const targets = { disk: { storage, retention: { keep_last: 1 } } };
+  await scene.round(targets, { owner: "one" });
+  const { logs } = await scene.round(targets, { owner: "two" });
+  expect(logs.map(({ message }) => message)).toContain(
+    "Another instance keeps backups in the same target: files that no backup names are not removed",
+  );
+  await scene.round(targets, { owner: "two" });
+  const left = await namesIn(storage, "backups");
+  const owners = await Promise.all(left.map(async (name) => (await Bun.file(join(place.path, name)).json()).owner));
+  expect(owners).toEqual(["one", "two"]);
+  // One that has not written for a week is gone; its backups stay.
+  const later = await scene.round(targets, { owner: "two", aheadMs: 8 * dayMs });
+  expect(later.logs.filter(({ message }) => message.startsWith("Another instance"))).toEqual([]);
+  expect(await namesIn(storage, "backups")).toHaveLength(2);
+});
+
+test("a snapshot whose backup was cut short is removed after the next one", async () => {
+  await using place = await createFolder("holdfast-target");
+  await using recorded = await snapshotFolderFixture();
+  await using folder = await createFolder("holdfast-snapshots");
+  const stopping = new AbortController();
+  await using prometheus = prometheusAnswering(async ({ method }) => {
+    if (method !== "POST") return { body: JSON.stringify({ status: "success", data: {} }) };
+    await cp(join(recorded.path, skipHeadName), join(folder.path, skipHeadName), { recursive: true });
+    stopping.abort();
+    return { body: JSON.stringify({ status: "success", data: { name: skipHeadName } }) };
+  });
+  const targets = { disk: { storage: { type: "local", directory: place.path } } };
+  {
+    await using server = await startSnapshotServer({
+      folder: folder.path,
+      prometheus: prometheus.url,
+      config: { backup: { targets }, state_dir: join(place.path, "state") },
+    });
+    await server.test.instance.start?.({ signal: stopping.signal, run: undefined as never });
+  }
+  expect(await readdir(folder.path)).toEqual([skipHeadName]);
+  const [state = ""] = await readdir(join(place.path, "state"));
+  expect((await Bun.file(join(place.path, "state", state)).json()).leftBehind).toEqual([skipHeadName]);
 });
