@@ -1,8 +1,8 @@
 /** A plugin's routes, served to the agent alone: on a private unix socket of the instance's worker. */
 import type { Hono } from "hono";
 import type { Log } from "../sdk/log.ts";
+import { tellLength } from "../system/told-length.ts";
 import { toFailure } from "./failures.ts";
-import { tellLength } from "./told-length.ts";
 
 /** Time that running requests have to end; one that streams for ever must not hold up a reload. */
 const drainMs = 5_000;

@@ -1,5 +1,5 @@
 /** The road to an instance's own routes: its worker serves them on a private unix socket. */
-import { restoreLength } from "../host/told-length.ts";
+import { restoreLength } from "../system/told-length.ts";
 import type { Connection } from "./connection.ts";
 import { ask, send } from "./worker-request.ts";
 
