@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { snapshotFolderFixture, skipHeadName } from "../harness/snapshot-fixture.ts";
+import { skipHeadName, snapshotFolderFixture } from "../harness/snapshot-fixture.ts";
 import { prometheusAnswering, startSnapshotServer } from "../harness/snapshot-server.ts";
 
 const flags = (admin: string) =>

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { appendFile, cp, readdir, writeFile } from "node:fs/promises";
+import { appendFile, cp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { StorageSettingsInput } from "../../plugins/common/storage/settings.ts";
 import type { Tool } from "../harness/available.ts";
@@ -200,6 +200,11 @@ for (const { name, needs, start } of places) {
       const list = await holdfast("snapshot", "list", ...flags);
       expect(list.stderr).toBe("");
       expect(list.stdout).toMatch(/^NAME .*\n20261121T071601Z-48d449c7c9037e84 .* 2 +right\n$/);
+      const right = await holdfast("snapshot", "verify", ...flags, "latest");
+      expect([right.exitCode, right.stdout]).toEqual([
+        0,
+        "right: 20261121T071601Z-48d449c7c9037e84, 2 blocks, 8 files\n",
+      ]);
       const restored = join(folder.path, "restored");
       const restore = await holdfast("snapshot", "restore", "--retention=50y", ...flags, "latest", restored);
       expect([restore.stderr, restore.exitCode]).toEqual(["", 0]);
@@ -321,4 +326,28 @@ test("a snapshot whose backup was cut short is removed after the next one", asyn
   expect(await readdir(folder.path)).toEqual([skipHeadName]);
   const [state = ""] = await readdir(join(place.path, "state"));
   expect((await Bun.file(join(place.path, "state", state)).json()).leftBehind).toEqual([skipHeadName]);
+});
+
+test("what rots in a target is found, and what to do about it; the next backup stores it anew", async () => {
+  await using place = await createFolder("holdfast-target");
+  await using scene = await startScene();
+  const storage = { type: "local", directory: place.path } as const;
+  const targets = { disk: { storage } };
+  await scene.round(targets);
+  const config = join(place.path, "holdfast.yml");
+  const text = `plugins: { prombackup: { config: { snapshot_dir: /x, backup: { targets: { disk: { storage: { type: local, directory: "${place.path}" } } } } } } }`;
+  await writeFile(config, text);
+  const verify = () => holdfast("snapshot", "verify", "--target=disk", `--config.file=${config}`, "latest");
+  expect((await verify()).exitCode).toBe(0);
+  const [stored = ""] = await namesIn(storage, "files");
+  const bytes = await Bun.file(join(place.path, stored)).bytes();
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+  await writeFile(join(place.path, stored), bytes);
+  const damaged = await verify();
+  expect(damaged.exitCode).toBe(1);
+  expect(damaged.stdout).toMatch(/^damaged: .*: its digest is [0-9a-f]{64}; remove files\/.* to store it anew\n/);
+  await rm(join(place.path, stored));
+  expect((await verify()).stdout).toContain("it is missing");
+  await scene.round(targets);
+  expect((await verify()).exitCode).toBe(0);
 });
