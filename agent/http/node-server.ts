@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { Readable } from "node:stream";
+import { pipeBody, pipedBodyOf } from "./piped-body.ts";
 
 /** What is known of a request beside itself. */
 export interface Peer {
@@ -116,6 +117,8 @@ async function send(answer: Response, { method }: IncomingMessage, response: Ser
   const cookies = answer.headers.getSetCookie();
   for (const [name, value] of answer.headers) if (name !== "set-cookie") response.setHeader(name, value);
   if (cookies.length > 0) response.setHeader("set-cookie", cookies);
+  const piped = method === "HEAD" ? undefined : pipedBodyOf(answer);
+  if (piped) return await pipeBody(piped, response);
   const reader = answer.body?.getReader();
   if (!reader || method === "HEAD") {
     await reader?.cancel();

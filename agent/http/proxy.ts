@@ -1,7 +1,8 @@
 /** The road to an instance's own routes: its worker serves them on a private unix socket. */
 import { restoreLength } from "../system/told-length.ts";
 import type { Connection } from "./connection.ts";
-import { ask, send } from "./worker-request.ts";
+import { tellPipedBody } from "./piped-body.ts";
+import { ask, messageOf, send } from "./worker-request.ts";
 
 export interface Target {
   /** The worker's unix socket. */
@@ -38,8 +39,11 @@ export async function forward(
   const headers = new Headers(response.headers);
   dropHopByHop(headers);
   restoreLength(headers);
+  const message = messageOf(response);
   const body = response.body && relay(response.body, request.signal, onBroken);
-  return new Response(body, { status: response.status, statusText: response.statusText, headers });
+  const answer = new Response(body, { status: response.status, statusText: response.statusText, headers });
+  if (message) tellPipedBody(answer, { message, onBroken });
+  return answer;
 }
 
 /** The path and query as the client wrote them: `%2F` stays, and so does an empty segment. */
