@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { claimDataFolder } from "../../agent/commands/snapshot/data-folder.ts";
@@ -10,9 +10,6 @@ import { createFolder } from "../harness/folders.ts";
 import { startPrometheus } from "../harness/prometheus.ts";
 import { startSnapshotServer } from "../harness/snapshot-server.ts";
 import { waitFor } from "../harness/wait.ts";
-
-// A real Prometheus takes its time on a busy machine.
-setDefaultTimeout(30_000);
 
 const main = new URL("../../agent/main.ts", import.meta.url).pathname;
 
