@@ -90,7 +90,8 @@ interface Disaster extends AsyncDisposable {
   readonly destroyed: PostgresServer;
 }
 
-async function cause(): Promise<Disaster> {
+/** @param received False: commits wait for nobody, and the agent was away for the last one. */
+async function cause({ received = true } = {}): Promise<Disaster> {
   await using cleanup = new AsyncDisposableStack();
   const place = await createPlace(cleanup);
   const { user, path, bin } = place;
@@ -112,12 +113,13 @@ async function cause(): Promise<Disaster> {
   const plugins = { wal: { plugin: "pgrwl", config } };
   await writeFile(file, JSON.stringify({ listen: `127.0.0.1:${agentPort}`, plugins }));
   const shell = cleanup.use(startDocShell(user, path, [bin, server.executables]));
-  const agent = shell.background(`holdfast run --config.file=${file}`);
+  const runAgent = () => shell.background(`holdfast run --config.file=${file}`);
+  const agent = runAgent();
   const streams = () => isStreaming(server, { applicationName: "holdfast" });
   await waitFor("the agent to stream", streams, 30_000).catch((cause) => {
     throw new Error(agent.log(), { cause });
   });
-  await server.psql("ALTER SYSTEM SET synchronous_standby_names = 'holdfast'");
+  if (received) await server.psql("ALTER SYSTEM SET synchronous_standby_names = 'holdfast'");
   await server.psql("SELECT pg_reload_conf()");
   await shell.run(`export PGHOST=127.0.0.1 PGPORT=${server.port} PGUSER=postgres`);
   await shell.run("pg_basebackup --pgdata=backups/plain --checkpoint=fast");
@@ -126,9 +128,14 @@ async function cause(): Promise<Disaster> {
   await server.psql("CREATE TABLE kept AS SELECT i FROM generate_series(1, 7) i");
   const beforeMistake = (await server.psql("SELECT now()")).trim();
   await server.psql("DROP TABLE kept");
+  if (!received) await agent.stop();
   await server.psql("INSERT INTO ledger VALUES (0, 'the last commit')");
   await server.crash();
-  await rename(server.dataFolder, `${server.dataFolder}-gone`);
+  if (!received) {
+    runAgent();
+    await waitFor("the agent", async () => (await fetch(`http://127.0.0.1:${agentPort}/-/ready`)).ok);
+  }
+  await rename(server.dataFolder, goneFolder(server));
   const owned = cleanup.move();
   return {
     ...{ place, beforeMistake, destroyed: server, directory: own("wal"), archive: own("archive") },
@@ -136,6 +143,9 @@ async function cause(): Promise<Disaster> {
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+/** Where its data folder went: a disk that can still be read, if somebody looks for it. */
+const goneFolder = ({ dataFolder }: PostgresServer) => `${dataFolder}-gone`;
 
 interface Way {
   readonly backup: "plain" | "tar";
@@ -145,6 +155,8 @@ interface Way {
   readonly changes?: Readonly<Record<string, string>>;
   /** Instead of step 5. */
   readonly to?: string;
+  /** Whether the lost server's own WAL is looked at first. */
+  readonly ownWalFirst?: boolean;
 }
 
 const sh = (blocks: readonly DocBlock[]) => blocks.filter(({ language }) => language === "sh").map(({ text }) => text);
@@ -159,6 +171,7 @@ async function follow(disaster: Disaster, way: Way, cleanup: AsyncDisposableStac
   const port = await freePort();
   const dataFolder = join(folder, "main");
   const changes = {
+    "/var/lib/postgresql/15/main.lost": goneFolder(disaster.destroyed),
     "/var/lib/postgresql/15/main": dataFolder,
     "/backups/2026-11-21": way.backup === "plain" ? disaster.plainBackup : disaster.tarBackup,
     "/usr/bin/holdfast": join(bin, "holdfast"),
@@ -191,6 +204,10 @@ async function follow(disaster: Disaster, way: Way, cleanup: AsyncDisposableStac
   expect((await run(attempt?.text)).replace(segment, "SEGMENT")).toBe(expected?.text.replace(segment, "SEGMENT") ?? "");
   const [configure, look] = sh(blocksOf("5. Recover"));
   await run(way.to === undefined ? configure : sh(blocksOf(way.to))[0]);
+  if (way.ownWalFirst) {
+    const [line] = blocksOf("The last segment");
+    await run(`cat >>"$PGDATA/postgresql.auto.conf" <<END\n${line?.text}END`);
+  }
 
   const options = `-k ${folder} -c listen_addresses=127.0.0.1${way.to === undefined ? ` -p ${port}` : ""}`;
   await shell.run(`export PGHOST=${folder} PGPORT=${port} PGUSER=postgres`);
@@ -296,5 +313,14 @@ describeWith(["postgresql", "dist/holdfast", "openssh-server"], "docs/restore.md
     expect(await restored.query("SELECT count(*) FROM kept")).toBe("7\n");
     // No receiver is asked for: a commit does not wait.
     await restored.query("DELETE FROM kept");
+  }, 120_000);
+
+  test("with the last commits from the lost server's own disk, where nobody received them", async () => {
+    await using unreceived = await cause({ received: false });
+    await using cleanup = new AsyncDisposableStack();
+    const way: Way = { backup: "plain", source: "From the agent", ownWalFirst: true };
+    const restored = await follow(unreceived, way, cleanup);
+    await waitFor("the end of the recovery", async () => (await restored.look()) === "f\n", 60_000);
+    expect(await restored.query("SELECT entry FROM ledger WHERE i = 0")).toBe("the last commit\n");
   }, 120_000);
 });
