@@ -54,7 +54,7 @@ describeWith(["postgresql", "dist/holdfast"], "docs/quick-start.md", () => {
       } else if (block.startsWith("holdfast run")) {
         const agent = shell.background(block);
         const isReady = async () => (await fetch(`http://127.0.0.1:${http}/-/ready`)).ok;
-        await waitFor("the agent", isReady).catch((cause) => {
+        await waitFor("the agent", isReady, 60_000).catch((cause) => {
           throw new Error(agent.log(), { cause });
         });
       } else if (language === "sh") {
@@ -133,7 +133,7 @@ async function cause({ received = true } = {}): Promise<Disaster> {
   await server.crash();
   if (!received) {
     runAgent();
-    await waitFor("the agent", async () => (await fetch(`http://127.0.0.1:${agentPort}/-/ready`)).ok);
+    await waitFor("the agent", async () => (await fetch(`http://127.0.0.1:${agentPort}/-/ready`)).ok, 60_000);
   }
   await rename(server.dataFolder, goneFolder(server));
   const owned = cleanup.move();
