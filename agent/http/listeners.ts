@@ -3,6 +3,7 @@ import { type Address, formatAddress, type Log } from "../sdk/index.ts";
 import type { Connection, Fetch } from "./connection.ts";
 import { Guard, withHeaders } from "./guard.ts";
 import { listenError } from "./listen-error.ts";
+import { reboundProblem } from "./rebound.ts";
 import type { WebConfig } from "./web-config.ts";
 import type { WebConfigWatch } from "./web-config-watch.ts";
 
@@ -20,6 +21,8 @@ export interface Listener {
 
 /** Seconds of silence after which a connection is cut, but for those of plugins' routes. */
 const idleSeconds = 10;
+/** The same once the answer of a plugin's route was handed on: its last bytes may still wait for a client that pauses. */
+const idleAfterAnswerSeconds = 120;
 /** How often a listener that could not be opened anew tries again. */
 const retryMs = 1000;
 
@@ -140,7 +143,10 @@ class OpenListener implements Listener {
       secure,
       authenticated: config !== undefined && config.users.size > 0,
       allowSilence: () => server.timeout(request, 0),
+      endSilence: () => server.timeout(request, idleAfterAnswerSeconds),
     };
+    const rebound = reboundProblem(request, connection);
+    if (rebound !== undefined) return new Response(`${rebound}\n`, { status: 403 });
     const response = refusal ?? (await this.#fetch(readable, { connection }));
     return config ? withHeaders(response, config) : response;
   }

@@ -44,7 +44,9 @@ export async function forward(
   }
   const headers = new Headers(response.headers);
   dropHopByHop(headers);
-  const body = response.body && relay(response.body, request.signal, onBroken);
+  if (response.body === null) connection?.endSilence();
+  const body =
+    response.body && relay(response.body, request.signal, { onBroken, onEnd: () => connection?.endSilence() });
   return new Response(body, { status: response.status, statusText: response.statusText, headers });
 }
 
@@ -105,7 +107,7 @@ function requestHeaders(request: Request, prefix: string, connection: Connection
 function relay(
   body: ReadableStream<Uint8Array>,
   client: AbortSignal,
-  onBroken: (cause: unknown) => void,
+  { onBroken, onEnd }: { onBroken(cause: unknown): void; onEnd(): void },
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>(
@@ -113,8 +115,10 @@ function relay(
       async pull(controller) {
         try {
           const { done, value } = await reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
+          if (!done) return controller.enqueue(value);
+          // Before the end: after it, Bun no longer knows the connection of this request.
+          onEnd();
+          controller.close();
         } catch (cause) {
           if (!client.aborted) onBroken(cause);
           controller.error(cause);
