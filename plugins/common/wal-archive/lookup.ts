@@ -63,7 +63,7 @@ export class WalLookup implements WalSource {
   }
 
   async fetch(name: string, path: string, options: FetchOptions = {}): Promise<Found | undefined> {
-    const limits = withSignal(options.signal);
+    const limits = limitsOf(options);
     const place = await this.#look(name, options, {
       local: (file) => ifThere(file, () => copyFile(file, path, constants.COPYFILE_FICLONE).then(() => true)),
       archived: (archive, file) => archive.fetch(file, path, limits).then(() => true),
@@ -73,7 +73,7 @@ export class WalLookup implements WalSource {
 
   /** The same in memory, with its checksum. */
   async read(name: string, options: FetchOptions = {}): Promise<FoundContent | undefined> {
-    const limits = withSignal(options.signal);
+    const limits = limitsOf(options);
     const place = await this.#look(name, options, {
       local: (file) => ifThere(file, async () => withChecksum(await readFile(file))),
       archived: (archive, file) => archive.read(file, limits),
@@ -167,6 +167,8 @@ export class WalLookup implements WalSource {
     await this.#options.archive?.()[Symbol.asyncDispose]();
   }
 }
+
+const limitsOf = ({ signal, segmentSizeBytes }: FetchOptions) => ({ ...withSignal(signal), segmentSizeBytes });
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 
