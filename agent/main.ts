@@ -1,26 +1,22 @@
 // Signals first: SIGUSR1 and SIGHUP end a process that has no handler yet.
 import "./system/signals.ts";
-import { type Command, commandHelp, parseCommandLine, UsageError } from "./commands/command.ts";
 import { commandNames, loadCommand, programHelp } from "./commands/index.ts";
+import { complainOf, namesWal, runCommand, unknownCommand } from "./commands/run-command.ts";
+import { calledAs } from "./compat/names.ts";
 import { nearest } from "./config/suggestions.ts";
 
 const say = (text: string) => void process.stdout.write(text);
 const complain = (text: string) => void process.stderr.write(`${text}\n`);
 
-/**
- * A shell's status for a command that is not there. PostgreSQL takes what is below 126 for "there is no such file of WAL": a
- * misspelt `restore-command` must not end a recovery.
- */
-const unknownCommand = 127;
 /** A fault of holdfast itself, before a command could begin. */
 const fault = 205;
 
-/** Whether it may be a `restore_command` in which `restore-command` was left out. */
-const namesWal = (args: readonly string[]) => args.some((arg) => /^(?:[0-9A-F]{24}|[0-9A-F]{8}\.history)$/.test(arg));
-
 /** Runs one command. @returns The exit status. */
 async function main(args: readonly string[]): Promise<number> {
+  const original = calledAs(process.argv0);
+  if (original !== undefined) return await runAs(original, args);
   const [first = "", second = ""] = args;
+  if (first === "as") return await runAs(second, args.slice(2));
   if (args.length === 0) {
     complain(programHelp());
     return 2;
@@ -63,25 +59,10 @@ function meantCommand(first: string, second: string): string {
   return hint === undefined ? "" : `, did you mean ${JSON.stringify(hint)}?`;
 }
 
-async function runCommand(command: Command, args: readonly string[]): Promise<number> {
-  const { usage, failed } = command.exitStatus ?? { usage: namesWal(args) ? unknownCommand : 2, failed: 1 };
-  try {
-    const { flags, operands } = parseCommandLine(command, args);
-    if (flags.isSet("help")) {
-      say(commandHelp(command));
-      return namesWal(operands) ? usage : 0;
-    }
-    return await command.run(flags, operands);
-  } catch (error) {
-    await complainOf(error);
-    return error instanceof UsageError ? usage : failed;
-  }
-}
-
-/** Zod, which is needed to show some errors, is a good part of the start of a command that has none. */
-async function complainOf(error: unknown): Promise<void> {
-  const text = await import("./host/failures.ts").then(({ messageOf }) => messageOf(error)).catch(() => String(error));
-  complain(`holdfast: ${text}`);
+/** Takes the command line of a tool that this executable replaces. */
+async function runAs(name: string, args: readonly string[]): Promise<number> {
+  const { runOriginal } = await import("./compat/run.ts");
+  return await runOriginal(name, args);
 }
 
 /** Waits until all that was printed is written: `process.exit()` drops what a slow reader has not taken yet. */

@@ -184,8 +184,10 @@ export class Agent {
     });
     return [
       ...config.listen.map((address) => ({ address, webConfig: config.webConfig, fetch: app.fetch })),
-      ...config.instances.flatMap(({ name, listen, webConfig = config.webConfig }) =>
-        listen ? [{ instance: name, address: listen, webConfig, fetch: createInstanceApp(name, routes).fetch }] : [],
+      ...config.instances.flatMap(({ name, listen, metricsPath, webConfig = config.webConfig }) =>
+        listen
+          ? [{ instance: name, address: listen, webConfig, fetch: createInstanceApp(name, routes, metricsPath).fetch }]
+          : [],
       ),
     ];
   }

@@ -1,4 +1,5 @@
 import type { AgentConfig } from "../config/config.ts";
+import type { LoadResult } from "../config/load.ts";
 import { Host } from "../host/host.ts";
 import { Snapshots } from "../metrics/snapshots.ts";
 import { createLog } from "../system/log.ts";
@@ -19,16 +20,28 @@ Exit status: 0 when the agent would run with it, 1 when something that it needs 
 not run.`,
   async run(flags) {
     endOnStop();
-    const read = await readConfig(flags);
-    const host = new Host({ snapshots: new Snapshots(), createLog, runtimeDir: "", reap: () => true });
-    if ("problems" in read) return reportProblems(await allProblems(read, host));
-    const problems = await problemsOfUse(read.config, host);
-    if (problems.length > 0) return reportProblems(problems);
-    const { file, instances } = read.config;
-    process.stdout.write(`${file}: right, ${instances.length} ${instances.length === 1 ? "instance" : "instances"}\n`);
-    return flags.isSet("connect") ? await connect(read.config, host) : 0;
+    return await checkConfig(await readConfig(flags), { connects: flags.isSet("connect") });
   },
 };
+
+/**
+ * Says what is wrong with a configuration.
+ * @param said Printed when nothing is, instead of the usual line.
+ * @returns The exit status.
+ */
+export async function checkConfig(
+  read: LoadResult,
+  { connects, said }: { readonly connects: boolean; readonly said?: string },
+): Promise<number> {
+  const host = new Host({ snapshots: new Snapshots(), createLog, runtimeDir: "", reap: () => true });
+  if ("problems" in read) return reportProblems(await allProblems(read, host));
+  const problems = await problemsOfUse(read.config, host);
+  if (problems.length > 0) return reportProblems(problems);
+  const { file, instances } = read.config;
+  const usual = `${file}: right, ${instances.length} ${instances.length === 1 ? "instance" : "instances"}`;
+  process.stdout.write(`${said ?? usual}\n`);
+  return connects ? await connect(read.config, host) : 0;
+}
 
 /** For each instance. Storages wait out short outages. */
 const connectDeadlineMs = 180_000;

@@ -3,11 +3,13 @@ import { nearest } from "../config/suggestions.ts";
 import { messageOf } from "../host/failures.ts";
 import { Host, type Plan } from "../host/host.ts";
 import { withRuntimeDir } from "../host/runtime-dir.ts";
-import { lastCollections, ownText } from "../metrics/own.ts";
+import { lastCollections, type OwnInstance, ownText } from "../metrics/own.ts";
+import { restorableFamilies } from "../metrics/restorable.ts";
 import { Snapshots } from "../metrics/snapshots.ts";
 import { divertStdout, reap } from "../system/libc.ts";
 import { configureLog, createLog } from "../system/log.ts";
 import { onStop } from "../system/signals.ts";
+import type { ReadConfig } from "./agent.ts";
 import { type Command, UsageError } from "./command.ts";
 import { configFlag, overrideFlags, readConfig, reportProblems } from "./configuration.ts";
 import { ownInstance } from "./own-instance.ts";
@@ -25,24 +27,34 @@ export const command: Command = {
     "The metrics go to stdout, all else to stderr. Exit status 1 when a collection failed; what others collected is still printed.",
   async run(flags, [name]) {
     if ((name === undefined) !== flags.isSet("all")) throw new UsageError("Expected: holdfast collect NAME, or --all");
-    const print = divertStdout();
-    const read = await readConfig(flags);
-    if ("problems" in read) return reportProblems(read.problems);
-    configureLog(read.config.log);
-    const config = name === undefined ? read.config : only(read.config, name);
-    return await withRuntimeDir(async (runtimeDir) => {
-      const snapshots = new Snapshots();
-      const host = new Host({ snapshots, createLog, runtimeDir, reap });
-      const prepared = await host.prepare(config, { tolerant: true });
-      if ("problems" in prepared) return reportProblems(prepared.problems);
-      const status = await collectOnce(host, prepared.plan);
-      print(new TextDecoder().decode(snapshots.page(undefined)));
-      // A textfile in which an instance's series are merely missing would alarm nobody.
-      if (name === undefined) print(ownText(lastCollections(host.instances.map(ownInstance))));
-      return status;
-    });
+    return await collectFrom(() => readConfig(flags), name);
   },
 };
+
+/** Prints what one instance, or every one, collects. @returns The exit status. */
+export async function collectFrom(readConfig: ReadConfig, name: string | undefined): Promise<number> {
+  const print = divertStdout();
+  const read = await readConfig();
+  if ("problems" in read) return reportProblems(read.problems);
+  configureLog(read.config.log);
+  const config = name === undefined ? read.config : only(read.config, name);
+  return await withRuntimeDir(async (runtimeDir) => {
+    const snapshots = new Snapshots();
+    const host = new Host({ snapshots, createLog, runtimeDir, reap });
+    const prepared = await host.prepare(config, { tolerant: true });
+    if ("problems" in prepared) return reportProblems(prepared.problems);
+    const status = await collectOnce(host, prepared.plan);
+    print(new TextDecoder().decode(snapshots.page(undefined)));
+    // A textfile in which an instance's series are merely missing would alarm nobody.
+    if (name === undefined) print(ownLines(host.instances.map(ownInstance)));
+    return status;
+  });
+}
+
+function ownLines(instances: readonly OwnInstance[]): string {
+  const claims = instances.flatMap(({ restorable }) => restorable);
+  return ownText([...lastCollections(instances), ...restorableFamilies(claims)]);
+}
 
 /** @throws {UsageError} There is no such instance. */
 function only(config: AgentConfig, name: string): AgentConfig {

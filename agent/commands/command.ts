@@ -107,7 +107,8 @@ export function parseCommandLine(command: Command, args: readonly string[]): { f
 function fromGoStyle(arg: string, known: readonly Flag[]): string | undefined {
   const [, name = "", value] = /^--?([A-Za-z][\w.-]+)(?:=(.*))?$/s.exec(arg) ?? [];
   const flag = known.find((one) => one.name === name);
-  if (!flag) return arg;
+  // A misspelt one is not a row of short ones.
+  if (!flag) return name === "" ? arg : `--${name}${value === undefined ? "" : `=${value}`}`;
   if (flag.value !== undefined || value === undefined) return value === undefined ? `--${name}` : `--${name}=${value}`;
   if (/^(?:1|t|T|true|TRUE|True)$/.test(value)) return `--${name}`;
   return /^(?:0|f|F|false|FALSE|False)$/.test(value) ? undefined : arg;

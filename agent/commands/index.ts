@@ -51,6 +51,7 @@ export function programHelp(): string {
     "holdfast watches backups, keeps WAL and monitoring history, and serves metrics.",
     "",
     "Usage: holdfast COMMAND [flags]",
+    "       holdfast as NAME …         the command line of a tool that it replaces; see docs/switching.md",
     "",
     "Commands:",
     ...lines,

@@ -4,7 +4,7 @@ import type { OwnInstance } from "../metrics/own.ts";
 
 export function ownInstance(instance: Instance): OwnInstance {
   const { config, history, collects } = instance;
-  const { version, source } = instance.status();
+  const { version, source, restorable } = instance.status();
   return {
     name: config.name,
     plugin: config.plugin,
@@ -18,5 +18,6 @@ export function ownInstance(instance: Instance): OwnInstance {
     collectFailures: history.collects.failure,
     failures: history.failures,
     restarts: history.restarts,
+    restorable,
   };
 }

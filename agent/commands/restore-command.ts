@@ -99,7 +99,7 @@ async function restore(flags: FlagValues, name: string, destination: string): Pr
   let said = "";
   try {
     const retryMs = await readRetryMs(flags);
-    await using source = await openSource(flags);
+    await using source = await openSource(flags, systemIdentifier);
     const restored = await restoreFile({
       source,
       name,

@@ -3,8 +3,11 @@ import { readFile } from "node:fs/promises";
 import type { WalSource } from "../../plugins/common/wal-archive/wal-source.ts";
 import { type FlagValues, UsageError } from "./command.ts";
 
-/** @throws {UsageError} The flags, a file that they name or the configuration is wrong. */
-export async function openSource(flags: FlagValues): Promise<WalSource> {
+/**
+ * @param systemIdentifier Of the cluster that is recovered, where it is known.
+ * @throws {UsageError} The flags, a file that they name or the configuration is wrong.
+ */
+export async function openSource(flags: FlagValues, systemIdentifier?: string): Promise<WalSource> {
   const address = flags.text("serve-addr");
   if (address !== undefined) {
     for (const flag of ["config.file", "instance"]) {
@@ -14,7 +17,7 @@ export async function openSource(flags: FlagValues): Promise<WalSource> {
     const token = await readFlagFile(flags, "token-file");
     const ca = await readFlagFile(flags, "ca-file");
     const { ServeClient } = await import("../../plugins/common/wal-archive/serve-client.ts");
-    return new ServeClient({ address, token: token?.trim(), ca });
+    return new ServeClient({ address, token: token?.trim(), ca, systemIdentifier });
   }
   for (const flag of ["token-file", "ca-file"]) {
     if (flags.isSet(flag)) throw new UsageError(`Cannot use --${flag} without --serve-addr`);
@@ -32,7 +35,7 @@ export async function openSource(flags: FlagValues): Promise<WalSource> {
     archive: archive && (() => archive),
     description,
     servesPartial: () => instance.servesPartial,
-    expectsWal: true,
+    expectsWal: () => true,
   });
 }
 

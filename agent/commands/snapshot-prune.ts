@@ -30,6 +30,7 @@ export const command: Command = {
     ...rules,
     { name: "dry_run", help: "Say what would be removed, and remove nothing." },
     { name: "json", help: "Print JSON." },
+    { name: "quiet", help: "Say only what failed." },
   ],
   details:
     "Several rules keep what any of them keeps. What is in use or being written stays, and so does the last verified snapshot.\n" +
@@ -44,7 +45,8 @@ export const command: Command = {
     if (flags.isSet("dry_run")) query.dry_run = "true";
     const server = SnapshotServer.of(flags);
     const report = (await server.json("POST", "api/prune", query)) as Report;
-    if (flags.isSet("json")) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    if (flags.isSet("quiet")) process.stderr.write(lines({ removed: [], failed: report.failed ?? [] }, false));
+    else if (flags.isSet("json")) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     else process.stdout.write(lines(report, flags.isSet("dry_run")));
     return (report.failed ?? []).length === 0 ? 0 : 1;
   },

@@ -1,6 +1,6 @@
 /** What no schema sees: two parts of the configuration that do not fit together. */
 import type { Address } from "../sdk/units.ts";
-import type { InstanceConfig, Problem } from "./config.ts";
+import type { InstanceConfig, Place, Problem } from "./config.ts";
 import type { Listener } from "./listeners.ts";
 import { formatPlace } from "./problems.ts";
 
@@ -22,6 +22,16 @@ export function sameLabels(instances: readonly InstanceConfig[]): Problem[] {
     const message = `Cannot tell plugins.${name} from plugins.${first.name} (${place}): ${found}, ${remedy}`;
     return [{ ...instance.place(["labels"]), message }];
   });
+}
+
+/** An agent that nobody could ask anything. */
+export function noAddress(
+  listen: readonly Listener[],
+  instances: readonly InstanceConfig[],
+  place: (path: readonly PropertyKey[]) => Place,
+): Problem[] {
+  if (listen.length > 0 || instances.some((instance) => instance.listen !== undefined)) return [];
+  return [{ ...place(["listen"]), message: "Cannot read listen: expected an address, here or at an instance" }];
 }
 
 /** Addresses that are wanted twice. */

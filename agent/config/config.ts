@@ -2,7 +2,7 @@
 import type { Address, LogLevel } from "../sdk/index.ts";
 
 export interface AgentConfig {
-  /** Absolute path of the main file. */
+  /** Absolute path of the main file; a description where there is none. */
   readonly file: string;
   readonly listen: readonly Address[];
   /** Absolute path; undefined: no third-party plugins. */
@@ -28,6 +28,8 @@ export interface InstanceConfig {
   readonly staleAfterSeconds: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly listen: Address | undefined;
+  /** At `listen`; undefined: `/metrics`. */
+  readonly metricsPath: string | undefined;
   /** Absolute path; undefined: the agent's. */
   readonly webConfig: string | undefined;
   /** `config:` as plain data, references replaced; the plugin's own schema has not seen it yet. */

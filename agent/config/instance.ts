@@ -43,6 +43,7 @@ export function readInstance(
     staleAfterSeconds: data.stale_after,
     labels: Object.fromEntries(Object.entries(data.labels ?? {}).filter(([, value]) => value !== "")),
     listen: data.listen,
+    metricsPath: data.metrics_path,
     webConfig: data.web_config === undefined ? undefined : resolve(folder, data.web_config),
     config: data.config ?? {},
     secrets: config ? secretsIn(config.written) : [],

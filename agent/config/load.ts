@@ -1,6 +1,6 @@
 /** Loads a configuration: files to an {@link AgentConfig}, or everything that is wrong with them, all at once. */
 import { dirname, resolve } from "node:path";
-import { sameAddresses, sameLabels } from "./checks.ts";
+import { noAddress, sameAddresses, sameLabels } from "./checks.ts";
 import type { AgentConfig, Problem } from "./config.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { readInstance } from "./instance.ts";
@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly cwd?: string;
   /** Flags: each wins over the file. */
   readonly overrides?: Flags;
+  /** The whole configuration: `file` is not read then, but names it, and relative paths start beside it. */
+  readonly text?: string;
 }
 
 export type LoadResult =
@@ -39,7 +41,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   const { environment, cwd = process.cwd(), overrides = {} } = options;
   const problems: Problem[] = [];
   const report = (problem: Problem): void => void problems.push(problem);
-  const sources = await readSources(file, cwd, environment, report);
+  const sources = await readSources(file, cwd, environment, report, options.text);
   const folder = dirname(resolve(cwd, file));
 
   const { settings, broken } = readSettings(sources.main, report);
@@ -47,10 +49,11 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   const flags = readFlags(overrides, cwd, report);
   const listen = flags.listen ?? settingsListeners(settings.listen, sources.main);
   for (const problem of sameLabels(instances)) report(problem);
+  const place = placesOf(file, sources.main);
+  if (!broken.has("listen")) for (const problem of noAddress(listen, instances, place)) report(problem);
   const known = broken.has("listen") && !flags.listen ? [] : listen;
   for (const problem of sameAddresses([...known, ...instanceListeners(instances, sources.instances)])) report(problem);
 
-  const place = placesOf(file, sources.main);
   const config: AgentConfig = {
     file: resolve(cwd, file),
     listen: listen.map(({ address }) => address),

@@ -75,6 +75,11 @@ export const instanceSchema = z.strictObject({
   listen: address()
     .optional()
     .describe("Address of the instance's own, where its routes are at the root and /metrics has its metrics alone."),
+  metrics_path: z
+    .string()
+    .regex(/^\/[\w.~/-]*[\w~-]$/, 'expected a path such as "/metrics"')
+    .optional()
+    .describe("Path of the metrics at the instance's own address. Default: `/metrics`."),
   web_config: path.optional().describe("Web configuration file for the instance's own address. Default: the agent's."),
   config: z.unknown().optional().describe("The plugin's own settings; `holdfast plugin list` names the plugins."),
 });
@@ -82,10 +87,10 @@ export const instanceSchema = z.strictObject({
 /** The top level of the main file. */
 export const settingsSchema = z.strictObject({
   listen: z
-    .union([address(), z.array(address()).min(1)])
+    .union([address(), z.array(address())])
     .default([{ host: "127.0.0.1", port: 9847 }])
     .describe(
-      "Address of the agent, or a list of addresses. `:9847` is port 9847 on all interfaces. Default: `127.0.0.1:9847`.",
+      "Address of the agent, or a list of addresses; an empty one leaves instances' own. `:9847` is port 9847 on all interfaces. Default: `127.0.0.1:9847`.",
     ),
   plugin_dir: path
     .optional()

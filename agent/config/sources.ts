@@ -8,7 +8,7 @@ import { type Reference, type Resolved, resolveReference } from "./references.ts
 import { settingsSchema } from "./schema.ts";
 import { isMapping, referencesIn, writtenIn } from "./tree.ts";
 import type { WrittenEntry } from "./written.ts";
-import { readYamlFile, type YamlFile, type YamlRead } from "./yaml-file.ts";
+import { parseYaml, readYamlFile, type YamlFile, type YamlRead } from "./yaml-file.ts";
 
 /** What the files say together. */
 export interface Sources {
@@ -21,15 +21,19 @@ export interface Sources {
 /**
  * Reads the main file, and beside it `plugins.d/*.yaml` and `*.yml` in the order of their names, hidden ones left out.
  * @param file As the user wrote it; relative to `cwd`.
+ * @param text Its content, instead of what the file holds; `plugins.d` is none of it then.
  */
 export async function readSources(
   file: string,
   cwd: string,
   environment: Readonly<Record<string, string | undefined>>,
   report: (problem: Problem) => void,
+  text: string | undefined,
 ): Promise<Sources> {
-  const reads = [await readYamlFile(resolve(cwd, file), file)];
-  const names = await filesOfPluginsFolder(file, cwd, report);
+  const reads = [
+    text === undefined ? await readYamlFile(resolve(cwd, file), file) : parseYaml(new TextEncoder().encode(text), file),
+  ];
+  const names = text === undefined ? await filesOfPluginsFolder(file, cwd, report) : [];
   for (const name of names) reads.push(await readYamlFile(resolve(cwd, name), name));
   for (const problem of reads.flatMap((read) => ("problems" in read ? read.problems : []))) report(problem);
 

@@ -2,46 +2,17 @@
 import type { InstanceConfig } from "../config/config.ts";
 import type { Snapshots } from "../metrics/snapshots.ts";
 import { formatAddress } from "../sdk/index.ts";
-import type { Log, LogFields } from "../sdk/log.ts";
+import type { Log } from "../sdk/log.ts";
 import { createRedactor } from "../system/redact.ts";
-import type { Repeats } from "../system/repeats.ts";
-import type { InstanceState, InstanceStatus } from "../system/status.ts";
+import type { InstanceState, InstanceStatus, RestorableRow } from "../system/status.ts";
 import { messageOf } from "./failures.ts";
+import { History } from "./history.ts";
+import type { InstanceDependencies, Prepared } from "./instance-dependencies.ts";
 import { type PlainStatus, redactedStatus } from "./plain-status.ts";
+import { redactedWindows } from "./plain-windows.ts";
 import { type Notice, PluginFailure, PluginWorker } from "./plugin-worker.ts";
-import type { Failure, FailureReason, PluginFacts, PluginSource } from "./protocol.ts";
+import type { Failure, PluginFacts, PluginSource, Said } from "./protocol.ts";
 import { after, Backoff, nextTick, waited } from "./timing.ts";
-
-/** What an instance needs of the agent. */
-export interface InstanceDependencies {
-  readonly snapshots: Snapshots;
-  /** A log whose lines carry the fields given and none of the secrets. */
-  createLog(fields: LogFields, secrets: readonly string[]): Log;
-  readonly repeats: Repeats;
-  /** A new path at which a worker may serve the instance's routes. */
-  socketPath(): string;
-  reap(pid: number): boolean;
-  /** Told when the agent's own metrics of the instance have changed. */
-  changed(): void;
-}
-
-/** A plugin's worker that has loaded its plugin and waits for its setup. */
-export interface Prepared {
-  readonly worker: PluginWorker;
-  readonly facts: PluginFacts;
-}
-
-/** What outlives a reload of the instance: its counts since the agent's start, and its last collection. */
-export class History {
-  readonly collects = { success: 0, failure: 0 };
-  readonly failures = new Map<FailureReason, number>();
-  restarts = 0;
-  /** Unix milliseconds. */
-  lastSuccessAt: number | undefined;
-  lastDurationSeconds: number | undefined;
-  /** Undefined before the first collection has ended. */
-  lastSucceeded: boolean | undefined;
-}
 
 const defaultIntervalSeconds = 60;
 const defaultTimeoutSeconds = 30;
@@ -159,12 +130,30 @@ export class Instance {
       nextRunAt: this.#nextRunAt,
       lastError: this.#lastError,
       facts: this.#said?.facts ?? {},
-      problem: this.#said?.problem,
+      problem: this.#said?.problem ?? this.history.windows.problem,
+      restorable: this.restorable(),
       restarts: this.history.restarts,
       series: this.#dependencies.snapshots.samples(name),
       hasRoutes: this.#socket !== undefined,
       listen: listen && formatAddress(listen),
     };
+  }
+
+  /** What can be restored by its word, as far as that may still be believed. */
+  restorable(): RestorableRow[] {
+    const { name, labels } = this.config;
+    return this.history.windows.rows({
+      instance: name,
+      labelled: labels.cluster,
+      lastSucceeded: this.history.lastSucceeded,
+      lastError: this.#lastError?.message,
+      staleAfterSeconds: this.#staleAfterSeconds,
+      now: Date.now(),
+    });
+  }
+
+  get #staleAfterSeconds(): number {
+    return this.config.staleAfterSeconds ?? 5 * this.intervalSeconds;
   }
 
   async #live(first: Prepared | PluginFailure, delayMs: number): Promise<void> {
@@ -269,7 +258,7 @@ export class Instance {
   }
 
   #hear(notice: Notice): void {
-    if (notice.kind !== "log") this.#said = redactedStatus(notice.status, this.#redact);
+    if (notice.kind !== "log") this.#take(notice.said, notice.kind !== "collect-failed");
     switch (notice.kind) {
       case "log":
         this.#log[notice.level](notice.message, notice.fields);
@@ -300,6 +289,11 @@ export class Instance {
     }
   }
 
+  #take({ status, windows }: Said, isGood: boolean): void {
+    this.#said = redactedStatus(status, this.#redact);
+    this.history.windows.hear(windows && redactedWindows(windows, this.#redact), isGood, Date.now());
+  }
+
   #publish(families: Parameters<Snapshots["publish"]>[2]): void {
     this.#dependencies.snapshots.publish(this.config.name, this.config.plugin, families);
     this.#ageSnapshot();
@@ -307,7 +301,8 @@ export class Instance {
 
   #ageSnapshot(): void {
     this.#callOffStale();
-    const { name, staleAfterSeconds = 5 * this.intervalSeconds } = this.config;
+    const { name } = this.config;
+    const staleAfterSeconds = this.#staleAfterSeconds;
     this.#callOffStale = after(staleAfterSeconds * 1000, () => {
       this.#dependencies.snapshots.drop(name);
       this.#log.warn("Series dropped as stale", { stale_after_seconds: staleAfterSeconds });

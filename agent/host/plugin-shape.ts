@@ -34,7 +34,7 @@ export function defaultSeconds(what: string, text: string | undefined): number |
   );
 }
 
-const callable = ["collect", "start", "status", "stop"] as const;
+const callable = ["collect", "restorable", "start", "status", "stop"] as const;
 const members = ["collect", "http", "start", "stop"];
 const expected = "expected an object with any of collect, http, start and stop";
 

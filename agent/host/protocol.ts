@@ -3,8 +3,15 @@ import type { SnapshotFamily } from "../metrics/snapshots.ts";
 import type { PlainIssue } from "../sdk/issues.ts";
 import type { LogFields, LogLevel } from "../sdk/log.ts";
 import type { PlainStatus } from "./plain-status.ts";
+import type { PlainWindows } from "./plain-windows.ts";
 
 export type { SnapshotFamily };
+
+/** What an instance says of itself beside its metrics. */
+export interface Said {
+  readonly status: PlainStatus | undefined;
+  readonly windows: PlainWindows | undefined;
+}
 
 /** Where a plugin comes from: the executable, or a file. */
 export type PluginSource = { readonly builtIn: string } | { readonly file: string; readonly name: string };
@@ -61,17 +68,9 @@ export type FromWorker =
   | { readonly kind: "ready"; readonly collects: boolean; readonly routes: boolean }
   /** `load`, `validate`, `describe`, `check` or `setup` could not be done. */
   | { readonly kind: "refused"; readonly failure: Failure }
-  | {
-      readonly kind: "collected";
-      readonly families: readonly SnapshotFamily[];
-      readonly status: PlainStatus | undefined;
-    }
-  | { readonly kind: "collect-failed"; readonly failure: Failure; readonly status: PlainStatus | undefined }
-  | {
-      readonly kind: "published";
-      readonly families: readonly SnapshotFamily[];
-      readonly status: PlainStatus | undefined;
-    }
+  | { readonly kind: "collected"; readonly families: readonly SnapshotFamily[]; readonly said: Said }
+  | { readonly kind: "collect-failed"; readonly failure: Failure; readonly said: Said }
+  | { readonly kind: "published"; readonly families: readonly SnapshotFamily[]; readonly said: Said }
   /** The worker is of no more use: a stray error, or work that ended by itself. */
   | { readonly kind: "broken"; readonly failure: Failure }
   | { readonly kind: "stopped" }

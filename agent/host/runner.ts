@@ -11,8 +11,9 @@ import { toFailure } from "./failures.ts";
 import { plainCheckResults } from "./plain-check.ts";
 import { plainFields, plainMessage } from "./plain-fields.ts";
 import { plainStatus } from "./plain-status.ts";
+import { plainWindows } from "./plain-windows.ts";
 import { checkedInstance, checkedPlugin, defaultSeconds } from "./plugin-shape.ts";
-import type { FromWorker, PluginSource, SetupRequest, SnapshotFamily, ToWorker } from "./protocol.ts";
+import type { FromWorker, PluginSource, Said, SetupRequest, SnapshotFamily, ToWorker } from "./protocol.ts";
 import { Routes } from "./routes.ts";
 
 type Post = (message: FromWorker, transfer?: ArrayBufferLike[]) => void;
@@ -149,7 +150,7 @@ export class Runner {
     } catch (error) {
       restore();
       const failure = toFailure(error, collecting.signal.aborted);
-      this.#post({ kind: "collect-failed", failure, status: plainStatus(this.#instance) });
+      this.#post({ kind: "collect-failed", failure, said: this.#said() });
     }
     this.#collecting = undefined;
     this.#tidyOnce();
@@ -180,9 +181,13 @@ export class Runner {
 
   #postFamilies(kind: "collected" | "published", families: readonly SnapshotFamily[]): void {
     this.#post(
-      { kind, families, status: plainStatus(this.#instance) },
+      { kind, families, said: this.#said() },
       families.map((family) => family.bytes.buffer),
     );
+  }
+
+  #said(): Said {
+    return { status: plainStatus(this.#instance), windows: plainWindows(this.#instance) };
   }
 
   async #stop(): Promise<void> {

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "./body-limit.ts";
 import type { HttpEnv } from "./connection.ts";
 import { healthRoutes } from "./health.ts";
-import { answerForInstance, type InstanceRoutesDeps } from "./instance-routes.ts";
+import { answerForInstance, hasNoRoutes, type InstanceRoutesDeps } from "./instance-routes.ts";
 import { defaultMaxRequests, instanceMetricsRoutes, type MetricsSource, metricsRoutes } from "./metrics-routes.ts";
 import { line, methodNotAllowed } from "./plain-text.ts";
 import { type Reload, reloadRoutes } from "./reload.ts";
@@ -57,18 +57,27 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   return withErrors(app, deps);
 }
 
-/** An instance's own address: its metrics alone, and its routes at the root. */
+/** An instance's own address: its metrics alone, and its routes at the root; without routes, a page that links to the metrics. */
 export function createInstanceApp(
   name: string,
   deps: InstanceRoutesDeps & Pick<AppDeps, "metrics" | "maxRequests">,
+  metricsPath = "/metrics",
 ): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>();
-  app.route(
-    "/",
-    instanceMetricsRoutes(name, deps.metrics, () => deps.maxRequests?.() ?? defaultMaxRequests),
-  );
+  const maxRequests = () => deps.maxRequests?.() ?? defaultMaxRequests;
+  app.route("/", instanceMetricsRoutes({ name, path: metricsPath }, deps.metrics, maxRequests));
+  app.get("/", async (c) => {
+    if (!hasNoRoutes(name, deps.status())) return answerForInstance(c, name, "", deps);
+    return c.body(linkPage(name, metricsPath), 200, { ...pageHeaders });
+  });
   app.all("*", (c) => answerForInstance(c, name, "", deps));
   return withErrors(app, deps);
+}
+
+/** The original exporters answer so, and people use it to see whether they are up. */
+function linkPage(name: string, metricsPath: string): string {
+  const html = '<!doctype html><html lang="en"><meta charset="utf-8">';
+  return `${html}<title>${name}</title><h1>${name}</h1><p><a href="${metricsPath.slice(1)}">Metrics</a></p></html>\n`;
 }
 
 function withErrors(app: Hono<HttpEnv>, { log }: InstanceRoutesDeps): Hono<HttpEnv> {

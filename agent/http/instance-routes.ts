@@ -36,9 +36,15 @@ export async function answerForInstance(
   }
 }
 
-function unavailable(c: Context, name: string, { instances }: AgentStatus): Response {
+/** Whether an instance is known to have no routes: before its worker is up, nobody knows. */
+export function hasNoRoutes(name: string, { instances }: AgentStatus): boolean {
   const instance = instances.find((candidate) => candidate.name === name);
-  if (!instance || (!instance.hasRoutes && !isComing(instance))) {
+  return !instance || (!instance.hasRoutes && !isComing(instance));
+}
+
+function unavailable(c: Context, name: string, status: AgentStatus): Response {
+  const instance = status.instances.find((candidate) => candidate.name === name);
+  if (!instance || hasNoRoutes(name, status)) {
     return line(c, 404, `Cannot find ${c.req.path}: ${name} has no routes`);
   }
   const waitMs = (instance.nextRunAt ?? 0) - Date.now();
@@ -47,7 +53,6 @@ function unavailable(c: Context, name: string, { instances }: AgentStatus): Resp
   return line(c, 503, `Cannot reach the routes of ${name}: it is ${instance.state}, try again`);
 }
 
-/** Before its worker is up, nobody knows whether it has routes. */
 function isComing({ state }: InstanceStatus): boolean {
   return state === "starting" || state === "restarting";
 }

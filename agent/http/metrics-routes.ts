@@ -27,13 +27,17 @@ export function metricsRoutes(metrics: MetricsSource, maxRequests: () => number)
     .all("/metrics", (c) => methodNotAllowed(c, "GET, HEAD"));
 }
 
-/** `/metrics` of one instance's own port. */
-export function instanceMetricsRoutes(name: string, metrics: MetricsSource, maxRequests: () => number): Hono<HttpEnv> {
+/** The metrics at one instance's own port. */
+export function instanceMetricsRoutes(
+  { name, path }: { readonly name: string; readonly path: string },
+  metrics: MetricsSource,
+  maxRequests: () => number,
+): Hono<HttpEnv> {
   const gate = new Gate(maxRequests);
   const only = new Set([name]);
   return new Hono<HttpEnv>()
-    .get("/metrics", (c) => gate.through(c, () => answer(c, metrics, only)))
-    .all("/metrics", (c) => methodNotAllowed(c, "GET, HEAD"));
+    .get(path, (c) => gate.through(c, () => answer(c, metrics, only)))
+    .all(path, (c) => methodNotAllowed(c, "GET, HEAD"));
 }
 
 async function answer(c: Context, metrics: MetricsSource, filter: ReadonlySet<string> | undefined): Promise<Response> {

@@ -1,5 +1,5 @@
 /** `/api/v1/status`: what the status page shows, for programs. */
-import type { AgentStatus, InstanceStatus } from "../system/status.ts";
+import type { AgentStatus, InstanceStatus, RestorableRow } from "../system/status.ts";
 
 /**
  * Keys in snake_case, moments as ISO 8601 in UTC, durations in seconds, null for what is not known or does not apply.
@@ -39,10 +39,23 @@ function instanceJson(instance: InstanceStatus) {
     last_error: lastError ? { at: iso(lastError.at), reason: lastError.reason, message: lastError.message } : null,
     facts: instance.facts,
     problem: instance.problem ?? null,
+    restorable: instance.restorable.map(rowJson),
     restarts: instance.restarts,
     series: instance.series,
     has_routes: instance.hasRoutes,
     listen: instance.listen ?? null,
+  };
+}
+
+function rowJson({ cluster, from, to, reason, detail, walOnly }: RestorableRow) {
+  return {
+    cluster,
+    restorable: walOnly ? null : reason === undefined,
+    reason: reason ?? null,
+    from: iso(from === undefined ? undefined : from * 1000),
+    to: iso(to === undefined ? undefined : to * 1000),
+    detail: detail ?? null,
+    wal_only: walOnly,
   };
 }
 

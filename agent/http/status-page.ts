@@ -5,6 +5,7 @@ import { parseAddress } from "../sdk/index.ts";
 import type { AgentStatus, InstanceState, InstanceStatus } from "../system/status.ts";
 import { iso } from "./status-json.ts";
 import { style } from "./status-style.ts";
+import { timeline } from "./timeline.ts";
 import { count, relative, span, took } from "./words.ts";
 
 type Html = ReturnType<typeof html>;
@@ -71,6 +72,10 @@ ${status.ready ? "" : html`<span class="state starting">◌ not ready</span>`}
 </header>
 <main>
 ${notices}
+${timeline(
+  instances.flatMap(({ restorable }) => restorable),
+  context.now,
+)}
 <h2>Instances</h2>
 ${instances.length === 0 ? html`<p class="empty">No instance is configured: add one under <code>plugins:</code> in <code>${status.configFile}</code>.</p>` : table(instances, context)}
 </main>
@@ -108,7 +113,9 @@ function summary(instances: readonly InstanceStatus[]): string {
 function troubles(instances: readonly InstanceStatus[]): string[] {
   const failing = instances.filter(({ state }) => state === "failing").length;
   const problems = instances.filter(({ state, problem }) => state !== "failing" && problem !== undefined).length;
+  const lost = instances.flatMap(({ restorable }) => restorable).filter(({ reason }) => reason !== undefined).length;
   return [
+    ...(lost > 0 ? [`${lost} not restorable`] : []),
     ...(failing > 0 ? [`${failing} failing`] : []),
     ...(problems > 0 ? [count(problems, "problem", "problems")] : []),
   ];

@@ -1,5 +1,6 @@
 /** The agent's own metrics, made anew for each scrape: a few lines an instance. */
 import { head, sample } from "../sdk/exposition.ts";
+import { type RestorableClaim, restorableFamilies } from "./restorable.ts";
 
 export interface OwnInstance {
   readonly name: string;
@@ -16,6 +17,7 @@ export interface OwnInstance {
   readonly collectFailures: number;
   readonly failures: ReadonlyMap<string, number>;
   readonly restarts: number;
+  readonly restorable: readonly RestorableClaim[];
 }
 
 export interface OwnFacts {
@@ -112,6 +114,7 @@ export function ownFamilies(facts: OwnFacts): OwnFamily[] {
       "Workers that ended and were started anew.",
       each(({ restarts }) => restarts),
     ],
+    ...restorableFamilies(instances.flatMap(({ restorable }) => restorable)),
     [
       "holdfast_config_last_reload_successful",
       "gauge",

@@ -13,6 +13,7 @@ export {
   type SetupContext,
 } from "./plugin.ts";
 export { type Recording, type Replay, replay } from "./replay.ts";
+export { type RestorableReason, type RestorableWindow, restorableReasons } from "./restorable.ts";
 export { createRun, type Run, RunError, type RunErrorReason, type RunOptions, type RunResult } from "./run.ts";
 export { type LogLine, type TestInstance, type TestOptions, testPlugin } from "./testing.ts";
 export {

@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import type { z } from "zod";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RestorableWindow } from "./restorable.ts";
 import type { Run } from "./run.ts";
 
 /** What a plugin module exports as its default, made by {@link definePlugin}. */
@@ -88,6 +89,12 @@ export interface PluginInstance {
   start?(context: { readonly signal: AbortSignal; readonly run: Run }): Promise<void>;
   /** What people see of the instance on the status page. Asked at the end of each collection and at each `publish()`. */
   status?(): PluginStatus;
+  /**
+   * What can be restored, and to when: `holdfast_restorable…` and the top of the status page. Asked when `status()` is, so it
+   * gives what is known already. After a failed collection every window without a reason gets `collect_failed`, and an
+   * empty list leaves those that were known.
+   */
+  restorable?(): readonly RestorableWindow[];
   /** The last call before the worker ends; it has ten seconds. */
   stop?(): void | Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** What the agent tells about itself: the status page, its JSON and the service manager's status line read this. */
+import type { RestorableReason } from "../sdk/restorable.ts";
 
 export type InstanceState =
   /** Its worker is being started, or its first collection has not ended. */
@@ -10,6 +11,21 @@ export type InstanceState =
   /** Its worker ended; a new one starts at `nextRunAt`. */
   | "restarting"
   | "stopping";
+
+/** What can be restored, and to when; moments are Unix seconds. */
+export interface RestorableRow {
+  /** Empty: the instance has failed before it told of any. */
+  readonly cluster: string;
+  /** The instance that tells it. */
+  readonly source: string;
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+  /** Undefined: one can count on it. */
+  readonly reason: RestorableReason | undefined;
+  readonly detail: string | undefined;
+  /** WAL without a base backup that could be seen: it claims nothing. */
+  readonly walOnly: boolean;
+}
 
 /** Moments are Unix milliseconds. */
 export interface InstanceStatus {
@@ -30,6 +46,7 @@ export interface InstanceStatus {
   readonly facts: Readonly<Record<string, string>>;
   /** Why, by the plugin's word, somebody should look at it although it runs. */
   readonly problem: string | undefined;
+  readonly restorable: readonly RestorableRow[];
   readonly restarts: number;
   readonly series: number;
   /** Whether `/<name>/` answers. */

@@ -1,11 +1,12 @@
 /** The Barman plugin: backups, checks, WAL and replication of the servers of one Barman. */
-import { definePlugin } from "holdfast";
+import { definePlugin, type RestorableWindow } from "holdfast";
 import { Barman } from "./barman.ts";
 import { Catalogue, commandsFor } from "./catalogue.ts";
 import { config } from "./config.ts";
 import { EarlyPublication } from "./early-publication.ts";
 import { Journal } from "./journal.ts";
 import { Series, wantedMetrics } from "./metrics/series.ts";
+import { restorableWindows } from "./restorable.ts";
 import { showExtended } from "./show-extended.ts";
 import { showProfile } from "./show-profile.ts";
 
@@ -25,7 +26,10 @@ export default definePlugin({
       showExtended(config, catalogue, series);
       journal.show(series);
     };
+    let windows: readonly RestorableWindow[] = [];
     return {
+      // As the last good collection left them: in the middle of one, a server may be known by half.
+      restorable: () => windows,
       async collect(context) {
         const early = new EarlyPublication(show, context.publish);
         try {
@@ -41,6 +45,7 @@ export default definePlugin({
           await early.end();
         }
         show();
+        if (config.collect.includes("backups")) windows = restorableWindows(catalogue);
       },
     };
   },

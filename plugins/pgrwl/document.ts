@@ -1,5 +1,6 @@
 /** The tables of `docs/plugins/pgrwl.md`, written from the code. */
 import { z } from "holdfast";
+import { originalKeys } from "../common/wal-archive/original-keys.ts";
 import {
   archiveMetricTable,
   type MetricDefinition,
@@ -7,7 +8,6 @@ import {
   serveMetricTable,
   verifyMetricTable,
 } from "./metric-table.ts";
-import { originalKeys } from "./original-keys.ts";
 import { ownKeys } from "./settings.ts";
 
 interface Property {

@@ -3,6 +3,7 @@ import { definePlugin } from "holdfast";
 import { check } from "./check.ts";
 import { checkDirectory } from "./check-directory.ts";
 import { ReceiverInstance } from "./instance.ts";
+import { ServingInstance } from "./serving-instance.ts";
 import { settings } from "./settings.ts";
 
 export default definePlugin({
@@ -15,6 +16,7 @@ export default definePlugin({
   async setup(context) {
     const { directory, notes } = context.config;
     for (const { level, key, here } of notes) context.log[level]("Read a key of the original", { key, here });
+    if (!context.config.receive) return new ServingInstance(context);
     await checkDirectory(directory);
     return new ReceiverInstance(context);
   },

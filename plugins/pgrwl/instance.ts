@@ -1,16 +1,19 @@
 /** One instance: the receiving thread, the archiver beside it, and what the page tells of it. */
-import type { CollectContext, PluginInstance, PluginStatus, SetupContext } from "holdfast";
+import type { CollectContext, PluginInstance, PluginStatus, RestorableWindow, SetupContext } from "holdfast";
 import { Archiver } from "./archive/archiver.ts";
 import { ArchiveMetrics } from "./archive/metrics.ts";
 import type { Position } from "./archive/partial-shipping.ts";
+import type { Beginning } from "./archive/start-gap.ts";
 import { DirectorySpace, type Space } from "./directory-space.ts";
 import { knownLsn, ReceiverMetrics } from "./metrics.ts";
 import { ReceiveRate } from "./receive-rate.ts";
 import { ReceiverThread } from "./receiver-thread.ts";
+import { Survey } from "./restorable/survey.ts";
+import { restorableWindows } from "./restorable/window.ts";
 import { createRoutes } from "./routes.ts";
 import { receiverSettings, type Settings } from "./settings.ts";
 import { archiveStatus, receiverStatus } from "./status.ts";
-import { WalService } from "./wal-service.ts";
+import { openArchive, WalService } from "./wal-service.ts";
 
 /** A change of state is on the page after so long; several of them are one. */
 const announceAfterMs = 100;
@@ -21,6 +24,7 @@ export class ReceiverInstance implements PluginInstance {
   readonly #receiver: ReceiverThread;
   readonly #archiver: Archiver | undefined;
   readonly #service: WalService;
+  readonly #survey: Survey;
   readonly #page: ReceiverMetrics;
   readonly #archivePage: ArchiveMetrics | undefined;
   readonly #directory: DirectorySpace;
@@ -58,13 +62,29 @@ export class ReceiverInstance implements PluginInstance {
         log,
         now,
         position: () => this.#position(),
+        beginning: () => this.#beginning(),
         space: (signal) => this.#directory.read(signal),
         onChange: () => this.#announce(),
       });
     }
     const [receiver, archiver] = [this.#receiver, this.#archiver];
     const { telemetry } = receiver;
-    this.#service = new WalService({ context, telemetry, archiver, onChange: () => this.#announce() });
+    this.#service = new WalService({
+      context,
+      telemetry,
+      archiver,
+      systemIdentifier: () => receiver.server?.systemIdentifier,
+      onChange: () => this.#announce(),
+    });
+    this.#survey = new Survey({
+      directory: config.directory,
+      archive: archiver && (() => openArchive(archiver)),
+      password: config.archive?.encryption?.passphrase,
+      keepFrom: this.#keepFrom,
+      log,
+      segmentSizeBytes: () => telemetry.number("segmentSizeBytes") || undefined,
+      onEnd: () => this.#announce(),
+    });
     this.http = createRoutes({ settings: config, receiver, now, listing: this.#service.listing });
     this.#service.addRoutes(this.http);
   }
@@ -90,10 +110,22 @@ export class ReceiverInstance implements PluginInstance {
     return { facts, problem: problem ?? this.#service.problem };
   }
 
+  restorable(): RestorableWindow[] {
+    const { last: surveyed, failure } = this.#survey;
+    const { telemetry } = this.#receiver;
+    const now = this.#context.now() / 1000;
+    return restorableWindows({ now, telemetry, surveyed, failure, keepFrom: this.#keepFrom });
+  }
+
+  get #keepFrom(): readonly string[] {
+    return this.#context.config.archive?.retention?.keep_from ?? [];
+  }
+
   async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const archiver = this.#archiver;
+    const last = await archiver?.findEnd(signal);
+    void this.#survey.run(signal);
     if (archiver === undefined) return this.#receiver.run(signal);
-    const last = await archiver.findEnd(signal);
     void archiver.run(signal);
     void this.#service.run(signal);
     try {
@@ -114,6 +146,14 @@ export class ReceiverInstance implements PluginInstance {
     const [timeline, segmentSizeBytes] = [telemetry.number("timeline"), telemetry.number("segmentSizeBytes")];
     const isKnown = flushed !== undefined && timeline > 0 && segmentSizeBytes > 0;
     return isKnown ? { timeline, flushed, segmentSizeBytes } : undefined;
+  }
+
+  #beginning(): Beginning | undefined {
+    const { telemetry, server } = this.#receiver;
+    const lsn = knownLsn(telemetry, "streamStart");
+    const [timeline, segmentSizeBytes] = [telemetry.number("timeline"), telemetry.number("segmentSizeBytes")];
+    if (lsn === undefined || server === undefined || timeline === 0) return undefined;
+    return { timeline, lsn, segmentSizeBytes, systemIdentifier: server.systemIdentifier };
   }
 
   /** A scraper that comes before the next collection sees the new state too. */

@@ -110,6 +110,10 @@ export const archiveMetricTable = [
   gauge("pgrwl_last_upload_timestamp_seconds", "Unix time at which the last upload ended well."),
   gauge("pgrwl_archive_problem", "1 while something cannot be archived, by reason, else 0.", ["reason"]),
   gauge("pgrwl_archive_next_attempt_timestamp_seconds", "Unix time of the next attempt; absent while uploads go on."),
+  gauge(
+    "pgrwl_start_missing_segments",
+    "Segments that are missing between the archive and where reception began; absent while the archive cannot tell.",
+  ),
   gauge("pgrwl_local_segments", "Complete segments in the directory."),
   counter("pgrwl_local_segments_deleted_total", "Segments deleted from the directory that are in the archive."),
   counter("pgrwl_partials_shipped_total", "Times that the current segment's beginning was stored in the archive."),

@@ -6,7 +6,7 @@ import { messageOf } from "../common/storage/errors.ts";
 import { failureReason } from "../common/wal-archive/errors.ts";
 import type { WalLookup } from "../common/wal-archive/lookup.ts";
 import { parseWalFileName } from "../common/wal-archive/object-names.ts";
-import { digestHeader, standingHeader } from "../common/wal-archive/serve-headers.ts";
+import { digestHeader, standingHeader, systemHeader } from "../common/wal-archive/serve-headers.ts";
 import { WalSourceError } from "../common/wal-archive/wal-source.ts";
 import { rangeOf } from "./http-range.ts";
 import { ServedFile } from "./served-file.ts";
@@ -31,6 +31,8 @@ export interface ServeOptions {
   readonly token: string | undefined;
   readonly telemetry: ServeTelemetry;
   readonly log: Log;
+  /** Whose WAL it is; undefined while it is not known. */
+  systemIdentifier(): Promise<string | undefined>;
   /** Of the server; undefined while it is not known. */
   segmentSizeBytes(): number | undefined;
   /** Answers that are sent at once. */
@@ -100,6 +102,8 @@ async function answer(c: Context, options: ServeOptions, turns: AllTurns): Promi
     const inMemory = (segmentSizeBytes ?? Number.POSITIVE_INFINITY) <= mostMemoryBytes;
     const file = await ServedFile.find(lookup, name, { signal, wholeOnly, inMemory, segmentSizeBytes });
     if (file === undefined) {
+      const systemIdentifier = await options.systemIdentifier();
+      if (systemIdentifier !== undefined) c.header(systemHeader, systemIdentifier);
       c.header(standingHeader, "absent");
       return say("absent", 404, `There is no ${name} in ${lookup.description}`);
     }

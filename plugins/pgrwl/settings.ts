@@ -3,10 +3,11 @@ import { isAbsolute } from "node:path";
 import { duration, z } from "holdfast";
 import type { ConnectionKeywords } from "../common/postgres/conninfo.ts";
 import { parseLsn } from "../common/postgres/lsn.ts";
-import { archiveFromOriginal, asksForArchive } from "./archive/original-archive.ts";
+import { asksForArchive } from "../common/wal-archive/original-archive.ts";
+import { notesOn, originalSections, readOriginalKeys, type SettingNote } from "../common/wal-archive/original-keys.ts";
+import { archiveFromOriginal } from "./archive/original-archive.ts";
 import { archiveSection } from "./archive/settings.ts";
 import { connectionSetting } from "./connection.ts";
-import { notesOn, originalSections, readOriginalKeys, type SettingNote } from "./original-keys.ts";
 import type { ReceiverSettings } from "./receiver/protocol.ts";
 import { serveSection } from "./serve-settings.ts";
 
@@ -37,6 +38,10 @@ export const ownKeys = z.strictObject({
     .regex(/^[a-z0-9_]{1,63}$/, "expected 1 to 63 lower-case letters, digits and underscores")
     .optional()
     .describe("The replication slot. Required. One slot has one receiver."),
+  receive: z
+    .boolean()
+    .default(true)
+    .describe("`false`: receives nothing and needs no `slot`; only serves what is in the directory and the archive."),
   create_slot: z.boolean().default(true).describe("Makes the slot when it is missing."),
   application_name: text
     .max(63)
@@ -71,10 +76,13 @@ export const ownKeys = z.strictObject({
 
 /** In the JSON Schema: a key is required unless the original's section of it is there. */
 const required = (key: string, section: string) => ({ anyOf: [{ required: [key] }, { required: [section] }] });
+const slotUnlessServing = {
+  anyOf: [...required("slot", "receiver").anyOf, { required: ["receive"], properties: { receive: { const: false } } }],
+};
 
 export const settings = z
   .strictObject({ ...ownKeys.shape, ...originalSections })
-  .meta({ allOf: [required("directory", "main"), required("slot", "receiver")] })
+  .meta({ allOf: [required("directory", "main"), slotUnlessServing] })
   .transform((config, context) => {
     const original = readOriginalKeys(config);
     const refuse = (key: string, message: string) =>
@@ -93,16 +101,26 @@ export const settings = z
     const directory = either("directory", "main.directory");
     const slot = either("slot", "receiver.slot");
     if (directory === undefined && !original.get("main.directory")) refuse("directory", "expected an absolute path");
-    if (slot === undefined && !original.get("receiver.slot")) refuse("slot", "expected the name of a replication slot");
+    if (config.receive && slot === undefined && !original.get("receiver.slot"))
+      refuse("slot", "expected the name of a replication slot");
+    if (!config.receive && !config.serve?.enabled)
+      refuse("receive", "expected serve: {} beside it: an instance that does not receive has nothing else to do");
     const noLoop = either("no_loop", "receiver.no_loop") ?? false;
     const theirArchive = archiveFromOriginal(original, directory ?? "");
     if (theirArchive !== undefined && "key" in theirArchive) refuse(theirArchive.key, theirArchive.message);
     if (config.archive && asksForArchive(original))
       refuse("storage", "expected archive alone; they mean the same, remove this one");
-    if (directory === undefined || slot === undefined || context.issues.length > 0) return z.NEVER;
+    if (directory === undefined || (config.receive && slot === undefined) || context.issues.length > 0) return z.NEVER;
     const own = Object.fromEntries(Object.entries(config).filter(([key]) => key in ownKeys.shape)) as OwnConfig;
     const archive = config.archive ?? (theirArchive && "storage" in theirArchive ? theirArchive : undefined);
-    return { ...own, archive, directory, slot, no_loop: noLoop, notes: notesOn(original) as readonly SettingNote[] };
+    return {
+      ...own,
+      archive,
+      directory,
+      slot: slot ?? "",
+      no_loop: noLoop,
+      notes: notesOn(original) as readonly SettingNote[],
+    };
   });
 type OwnConfig = z.output<typeof ownKeys>;
 export type Settings = z.output<typeof settings>;

@@ -36,7 +36,10 @@ export function receiverStatus({ slot, telemetry, standing, server, freeBytes, a
 }
 
 /** What an instance's archive adds. @param now Unix milliseconds. */
-export function archiveStatus({ archive, uploader, problems, report }: Archiver, now: number): PluginStatus {
+export function archiveStatus(
+  { archive, uploader, problems, startProblem, report }: Archiver,
+  now: number,
+): PluginStatus {
   const backlog = uploader?.backlog();
   const lastUploadAt = uploader?.telemetry.lastUploadAt;
   const age = (unixMs: number) => formatGoDuration(Math.floor(Math.max(0, now - unixMs) / 1000) * 1000);
@@ -48,7 +51,8 @@ export function archiveStatus({ archive, uploader, problems, report }: Archiver,
       "Last archived": lastUploadAt === undefined ? undefined : `${age(lastUploadAt)} ago`,
       Retention: report && `${report.outcome.replaceAll("_", " ")}, ${report.deletedFiles} of ${report.files} files`,
     },
-    problem: problems[0]?.message ?? (report?.doubts[0] && `Retention deletes nothing: ${report.doubts[0]}`),
+    problem:
+      problems[0]?.message ?? startProblem ?? (report?.doubts[0] && `Retention deletes nothing: ${report.doubts[0]}`),
   };
 }
 

@@ -7,6 +7,7 @@ import { WalLookup } from "../common/wal-archive/lookup.ts";
 import { WalSourceError } from "../common/wal-archive/wal-source.ts";
 import type { Archiver } from "./archive/archiver.ts";
 import { ScheduledVerification, verificationResults } from "./archive/scheduled-verification.ts";
+import { systemIdentifierIn } from "./local-system.ts";
 import {
   type ServeCounterName,
   serveMetricTable,
@@ -24,6 +25,8 @@ export interface WalServiceOptions {
   readonly context: SetupContext<Settings>;
   readonly telemetry: Telemetry;
   readonly archiver: Archiver | undefined;
+  /** Of the server; undefined before the first connection. */
+  systemIdentifier(): string | undefined;
   onChange(): void;
 }
 
@@ -53,6 +56,7 @@ export class WalService {
       now,
       archive: () => openArchive(archiver),
       segmentSizeBytes,
+      expectsWal: () => archiver.files.lastArchived() !== undefined,
       waiting: () => archiver.files.segments().map(({ name }) => name),
       onEnd: onChange,
     });
@@ -74,12 +78,21 @@ export class WalService {
       });
     const lookup = new WalLookup({
       directory: config.directory,
+      needsDirectory: true,
       archive: this.#archive,
+      expectsWal: () => archiver?.files.lastArchived() !== undefined,
       description: archiver ? `${config.directory} and the archive` : config.directory,
       servesPartial: () => partial || telemetry.state !== "streaming",
     });
-    const segmentSizeBytes = () => this.#segmentSizeBytes();
-    addServeRoutes(app, { lookup, token, telemetry: this.#served, log, segmentSizeBytes });
+    addServeRoutes(app, {
+      lookup,
+      token,
+      telemetry: this.#served,
+      log,
+      segmentSizeBytes: () => this.#segmentSizeBytes(),
+      systemIdentifier: async () =>
+        this.#options.systemIdentifier() ?? (await systemIdentifierIn(config.directory).catch(() => undefined)),
+    });
   }
 
   /** Until the signal is aborted. Never throws. */
@@ -133,7 +146,8 @@ export class WalService {
   }
 }
 
-function openArchive({ archive, problems }: Archiver): WalArchive {
+/** @throws {WalSourceError} It is not open, and why. */
+export function openArchive({ archive, problems }: Archiver): WalArchive {
   if (archive) return archive;
   throw new WalSourceError("outage", `The archive is not open${problems[0] ? `: ${problems[0].message}` : " yet"}`);
 }

@@ -1,13 +1,16 @@
 /** The metrics that are looked up when a collection runs: the folder, and Prometheus. */
 import type { CollectContext } from "holdfast";
+import type { KnownCopies } from "./restorable.ts";
 import type { Server } from "./server.ts";
 import type { Moment } from "./state.ts";
 import type { Target } from "./target.ts";
 
+/** @param onCopies Told what there is to restore from; undefined: nobody has looked at all targets yet. */
 export function collector(
   server: Server,
   targets: readonly Target[],
   version: string,
+  onCopies: (copies: KnownCopies | undefined) => void,
 ): (context: CollectContext) => Promise<void> {
   const { series, state, log } = server.deps;
   let wasUp = true;
@@ -52,5 +55,14 @@ export function collector(
     series.set("prombackup_server_prometheus_up", flags ? 1 : 0);
     series.set("prombackup_server_prometheus_admin_api_enabled", flags && (flags.adminApiEnabled ? 1 : 0));
     series.set("prombackup_server_build_info", 1, { version });
+
+    const isUsed = ({ name }: Target) => seconds(`uploadSuccess:${name}`) !== undefined;
+    const isUnread = targets.some((target) => isUsed(target) && !target.known && !target.isUnreadable);
+    const copies = {
+      snapshots: snapshots.map((info) => ({ info, verification: server.verifications.of(info) })),
+      backups: targets.flatMap(({ known }) => known?.backups ?? []),
+      hasUnreadable: targets.some((target) => isUsed(target) && target.isUnreadable),
+    };
+    onCopies(isUnread ? undefined : copies);
   };
 }

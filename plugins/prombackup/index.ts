@@ -1,7 +1,8 @@
 /** Prometheus TSDB snapshots: taken, sent as archives, verified, kept and pruned. Takes the place of prombackup-server. */
 import { join } from "node:path";
-import { definePlugin } from "holdfast";
+import { definePlugin, type RestorableWindow } from "holdfast";
 import { collector } from "./collect.ts";
+import { restorableWindow } from "./restorable.ts";
 import { routes } from "./routes.ts";
 import { Schedule } from "./schedule.ts";
 import { Series } from "./series.ts";
@@ -28,9 +29,14 @@ export default definePlugin({
     server.verifiedElsewhere = () => targets.some(({ known }) => known?.backups.some(({ verified }) => verified));
     const schedule = new Schedule(server, targets);
     await server.store.sweep();
+    const cluster = new URL(server.prometheus.url).host;
+    let windows: readonly RestorableWindow[] = [];
     return {
       http: routes(server),
-      collect: collector(server, targets, version),
+      restorable: () => windows,
+      collect: collector(server, targets, version, (copies) => {
+        windows = copies === undefined ? [] : [{ cluster, ...restorableWindow(copies) }];
+      }),
       start: (running) => schedule.run(running.signal),
       async stop() {
         await Promise.all(targets.map((target) => target[Symbol.asyncDispose]()));

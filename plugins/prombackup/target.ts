@@ -40,6 +40,8 @@ export class Target implements AsyncDisposable {
   #manifests = new Map<string, BackupManifest>();
   /** As it was when last looked at; undefined where it could not be looked at. */
   known: TargetContent | undefined;
+  /** Whether the last look at it failed. */
+  isUnreadable = false;
 
   constructor({ name, settings, log, now }: TargetOptions) {
     this.name = name;
@@ -74,8 +76,10 @@ export class Target implements AsyncDisposable {
   async refresh(signal: AbortSignal): Promise<void> {
     try {
       this.known = await this.#content(signal);
+      this.isUnreadable = false;
     } catch (error) {
       this.known = undefined;
+      this.isUnreadable = !signal.aborted;
       if (!signal.aborted) this.#log.warn("Cannot read the target", { target: this.name, error: messageOf(error) });
     }
   }

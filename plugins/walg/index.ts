@@ -17,6 +17,7 @@ export default definePlugin({
     const watch = await Watch.create(context, version, process.env);
     return {
       collect: (collection) => watch.collect(collection),
+      restorable: () => watch.windows,
       start: (running) => watch.start(running),
       stop: () => watch.stop(),
     };

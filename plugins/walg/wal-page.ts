@@ -12,13 +12,44 @@ import { type ArchiveEnd, pathThroughTimelines, pathThroughVerification } from "
 const verdictValues: Readonly<Record<Verdict, number>> = { OK: 1, FAILURE: 0, WARNING: 2, unknown: -1 };
 const hex = (timeline: number) => timeline.toString(16).padStart(8, "0");
 
-export function showWal(series: Series, known: Knowledge): void {
-  const { timelines, verification, server, backups, segmentSizeBytes } = known;
+export function showWal(series: Series, known: Knowledge, archived: ArchivedWal): void {
+  const { verification, server } = known;
   if (verification) showVerification(series, verification);
   showIntegrity(series, known);
   showTimelines(series, known);
   showMissing(series, known);
 
+  const { current, recovery, end, latest, arrivals } = archived;
+  showLag(series, known, end);
+  showSinceBackup(series, known, end);
+
+  for (const [timeline, { at }] of arrivals) {
+    const labels = { timeline: String(timeline) };
+    series.set("walg_wal_timestamp", labels, Math.floor(at));
+    series.set("walg_wal_age_seconds", labels, Math.max(0, secondsBetween(at, known.nowSeconds)));
+  }
+  if (recovery) showRecovery(series, recovery, latest);
+
+  series.set("walg_wal_ready_segments", {}, server?.readySegments);
+  series.set("walg_archiver_last_failure_timestamp_seconds", {}, server?.lastArchiverFailureAt);
+  if (server) series.copyCount("walg_archiver_failed_total", server.archiverFailures);
+  series.set("walg_timeline_current", {}, current);
+}
+
+/** What the archive holds along the server's timelines. */
+export interface ArchivedWal {
+  /** The server's timeline. */
+  readonly current: number | undefined;
+  readonly recovery: Recovery | undefined;
+  readonly end: ArchiveEnd | undefined;
+  /** Unix seconds at which the end arrived. */
+  readonly latest: number | undefined;
+  /** The newest segment of each timeline. */
+  readonly arrivals: ReadonlyMap<number, Arrival>;
+}
+
+export function archivedWal(known: Knowledge): ArchivedWal {
+  const { timelines, verification, server, backups, segmentSizeBytes } = known;
   const current = server?.timeline ?? known.currentVerification?.currentTimeline;
   const path =
     (timelines && pathThroughTimelines(timelines, current, segmentSizeBytes)) ??
@@ -26,21 +57,8 @@ export function showWal(series: Series, known: Knowledge): void {
   const recovery =
     path && assessRecovery(backups?.backups ?? [], backups?.chains ?? noChains, path, known.ignoreBefore);
   const end = recovery?.end && withLastArchived(recovery.end, known);
-  showLag(series, known, end);
-  showSinceBackup(series, known, end);
-
   const arrivals = arrivalsOf(known);
-  for (const [timeline, { at }] of arrivals) {
-    const labels = { timeline: String(timeline) };
-    series.set("walg_wal_timestamp", labels, Math.floor(at));
-    series.set("walg_wal_age_seconds", labels, Math.max(0, secondsBetween(at, known.nowSeconds)));
-  }
-  if (recovery) showRecovery(series, recovery, end && arrivalOf(end, arrivals));
-
-  series.set("walg_wal_ready_segments", {}, server?.readySegments);
-  series.set("walg_archiver_last_failure_timestamp_seconds", {}, server?.lastArchiverFailureAt);
-  if (server) series.copyCount("walg_archiver_failed_total", server.archiverFailures);
-  series.set("walg_timeline_current", {}, current);
+  return { current, recovery, end, latest: end && arrivalOf(end, arrivals), arrivals };
 }
 
 const noChains = { parent: () => undefined, depth: () => undefined };

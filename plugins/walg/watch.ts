@@ -1,5 +1,5 @@
 /** One instance at work: what it asks, and the page that it makes of the answers. */
-import { type CollectContext, type Log, type Run, RunError, type SetupContext } from "holdfast";
+import { type CollectContext, type Log, type RestorableWindow, type Run, RunError, type SetupContext } from "holdfast";
 import {
   type Environment,
   namesServer,
@@ -15,10 +15,11 @@ import { commandEnvironment, identityOf } from "./environment.ts";
 import { knowledgeOf, type ListedBackups, type Operations } from "./knowledge.ts";
 import { failureReason, Operation, type Outcome, pause } from "./operation.ts";
 import { countFailure, createCounters, showOperations } from "./own-page.ts";
+import { restorableWindows } from "./restorable.ts";
 import { Series } from "./series.ts";
 import { readServerState } from "./server.ts";
 import type { Settings } from "./settings.ts";
-import { showWal } from "./wal-page.ts";
+import { archivedWal, showWal } from "./wal-page.ts";
 
 const versionIntervalSeconds = 3600;
 
@@ -40,6 +41,7 @@ export class Watch {
   /** What a page is published by: between collections the instance's own, during one what shows it at once. */
   #publish: () => Promise<void>;
   #started = false;
+  #windows: readonly RestorableWindow[] = [];
   #isFirstPage = true;
   #republishing: ReturnType<typeof setTimeout> | undefined;
   #tidying: ReturnType<typeof setTimeout> | undefined;
@@ -124,6 +126,11 @@ export class Watch {
       enough.abort();
     }
     this.#isFirstPage = false;
+  }
+
+  /** What can be restored, and to when, as of the last page. */
+  get windows(): readonly RestorableWindow[] {
+    return this.#windows;
   }
 
   stop(): void {
@@ -297,10 +304,12 @@ export class Watch {
   #fillPage(): void {
     const { config, now } = this.#context;
     const known = knowledgeOf(this.#operations, config, this.#environment.WALG_PG_WAL_SIZE, now() / 1000);
+    const archived = archivedWal(known);
+    this.#windows = restorableWindows(this.#operations, known, archived);
     this.#series.clearGauges();
     showOperations(this.#series, this.#operations, known, this.#version);
     if (known.backups) showBackups(this.#series, known.backups, config.max_backup_series, known.nowSeconds);
-    showWal(this.#series, known);
+    showWal(this.#series, known, archived);
     if ((known.backups?.backups.length ?? 0) > manyBackups) this.#tidyUp();
   }
 

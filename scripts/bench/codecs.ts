@@ -7,6 +7,7 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openWalArchive } from "../../plugins/common/wal-archive/open.ts";
 import { type ArchiveSettingsInput, archiveSettings } from "../../plugins/common/wal-archive/settings.ts";
+import { ArchivePlace } from "../../plugins/pgrwl/archive/archive-place.ts";
 import { LocalFiles } from "../../plugins/pgrwl/archive/local-files.ts";
 import { Uploader } from "../../plugins/pgrwl/archive/uploader.ts";
 import { createFolder } from "../../test/harness/folders.ts";
@@ -105,7 +106,10 @@ async function upload(to: string, format: Omit<ArchiveSettingsInput, "storage">)
   const silent = () => {};
   const log = { debug: silent, info: silent, warn: silent, error: silent };
   const backOff = { firstBackOffMs: 1000, longestBackOffMs: 1000 };
-  await new Uploader({ archive, files, concurrency, ...backOff, log, now: Date.now, onArchived }).run(stopping.signal);
+  const place = new ArchivePlace({ archive, files, isMounted: true });
+  await new Uploader({ archive, files, place, concurrency, ...backOff, log, now: Date.now, onArchived }).run(
+    stopping.signal,
+  );
 }
 
 async function useTool(to: string, tool: string): Promise<void> {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced after toolchain.sh: installs Debian packages where that is possible.
 
-# The servers and the browser that tests and the demo start, as `package:file that it brings`.
+# The servers and the browser that tests and the demo start, and what makes and checks packages, as `package:file that it brings`.
 debian_servers=(
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   "barman:/usr/bin/barman"
@@ -9,6 +9,10 @@ debian_servers=(
   "openssl:/usr/bin/openssl"
   "openssh-server:/usr/sbin/sshd"
   "chromium:/usr/bin/chromium"
+  "rpm:/usr/bin/rpmbuild"
+  "lintian:/usr/bin/lintian"
+  "rpmlint:/usr/bin/rpmlint"
+  "debootstrap:/usr/sbin/debootstrap"
   "faketime:/usr/lib/*/faketime/libfaketime.so.1"
 )
 

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { embeddedPostgresVersions } from "./embedded-postgres.ts";
+import { canMakeMachine } from "./machine.ts";
 import { canMakeSmallDisk } from "./small-disk.ts";
 
 const postgresVersionsFolder = "/usr/lib/postgresql";
@@ -44,6 +45,7 @@ const tools = {
   pg_receivewal: () => findPostgresClient("pg_receivewal") !== undefined,
   pgbench: () => findPostgresClient("pgbench") !== undefined,
   "a small file system": canMakeSmallDisk,
+  "a machine of its own": canMakeMachine,
   barman: () => existsSync("/usr/bin/barman"),
   prometheus: () => isInPath("prometheus"),
   promtool: () => isInPath("promtool"),
@@ -51,8 +53,13 @@ const tools = {
   openssl: () => isInPath("openssl"),
   "openssh-server": () => existsSync("/usr/sbin/sshd") && isInPath("ssh-keygen"),
   "systemd-analyze": () => isInPath("systemd-analyze"),
+  "dpkg-deb": () => isInPath("dpkg-deb"),
+  rpmbuild: () => isInPath("rpmbuild"),
+  lintian: () => isInPath("lintian"),
+  rpmlint: () => isInPath("rpmlint"),
   "wal-g": () => isInPath("wal-g"),
   "dist/holdfast": () => existsSync(new URL("../../dist/holdfast", import.meta.url)),
+  "dist/holdfast-linux-arm64": () => existsSync(new URL("../../dist/holdfast-linux-arm64", import.meta.url)),
 } satisfies Record<string, () => boolean>;
 
 export type Tool = keyof typeof tools;

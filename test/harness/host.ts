@@ -53,6 +53,7 @@ export async function startHost(): Promise<TestHost> {
       staleAfterSeconds: undefined,
       labels: {},
       listen: undefined,
+      metricsPath: undefined,
       webConfig: undefined,
       config: {},
       secrets: [],

@@ -34,6 +34,8 @@ export interface PrometheusOptions {
   readonly scrapeInterval?: string;
   /** More lines below the job, indented by four spaces. */
   readonly jobSettings?: string;
+  /** Rule files, evaluated as often as is scraped. */
+  readonly ruleFiles?: readonly string[];
   /** More flags. */
   readonly flags?: readonly string[];
   /** A folder with blocks in it. Default: an empty one that vanishes. */
@@ -42,14 +44,15 @@ export interface PrometheusOptions {
 
 /** Starts a Prometheus that scrapes `targets`. */
 export async function startPrometheus(options: PrometheusOptions): Promise<PrometheusServer> {
-  const { targets, scrapeInterval = "1s", jobSettings = "", flags = [] } = options;
+  const { targets, scrapeInterval = "1s", jobSettings = "", ruleFiles = [], flags = [] } = options;
   await using cleanup = new AsyncDisposableStack();
   const folder = cleanup.use(await createFolder("holdfast-prometheus"));
   const port = await freePort();
   const configFile = join(folder.path, "prometheus.yml");
   await writeFile(
     configFile,
-    `global: { scrape_interval: ${scrapeInterval}, scrape_timeout: ${scrapeInterval} }
+    `global: { scrape_interval: ${scrapeInterval}, scrape_timeout: ${scrapeInterval}, evaluation_interval: ${scrapeInterval} }
+rule_files: ${JSON.stringify(ruleFiles)}
 scrape_configs:
   - job_name: holdfast
     static_configs: [{ targets: ${JSON.stringify(targets)} }]

@@ -127,8 +127,7 @@ async function closeSource(source: ByteSource): Promise<void> {
   else if (!source.locked) await source.cancel();
 }
 
-const noPassword = () =>
-  new CodecError("password", "Cannot decrypt: no password is configured; set encryption_password");
+const noPassword = () => new CodecError("password", "Cannot decrypt: no password is configured");
 
 async function* failure(error: CodecError): AsyncGenerator<never> {
   yield* [];

@@ -14,6 +14,7 @@ import type {
   OperationOptions,
   PutOptions,
   PutResult,
+  RemoveOptions,
   Storage,
   StoredObject,
 } from "./storage.ts";
@@ -137,9 +138,9 @@ export class LocalStorage implements Storage {
     }
   }
 
-  async removeUnfinished(before: Date, { signal }: OperationOptions = {}): Promise<number> {
+  async removeUnfinished(before: Date, { folder = "", signal }: RemoveOptions = {}): Promise<number> {
     let removed = 0;
-    for await (const name of this.#walk("", "", signal)) {
+    for await (const name of this.#walk(folderPrefix(folder), "", signal)) {
       const path = join(this.#root, name);
       if (!isTemporary(name.slice(name.lastIndexOf("/") + 1))) continue;
       const found = await this.#act("read", path, () => lstatIfThere(path));

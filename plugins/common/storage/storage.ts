@@ -54,6 +54,10 @@ export interface Download {
   readonly stream: ReadableStream<Uint8Array>;
 }
 
+export interface RemoveOptions extends OperationOptions {
+  readonly folder?: string;
+}
+
 export interface ListOptions extends OperationOptions {
   /** Only names that begin so after the folder; without a slash. Spares S3 a large folder's other names. */
   readonly startsWith?: string;
@@ -91,9 +95,10 @@ export interface Storage extends AsyncDisposable {
   /**
    * Removes what crashed writers left behind: temporary files, uploads that were never completed.
    * @param before Only what was begun before; choose it hours ago, for other writers may be at work.
+   * @param options `folder`: only what was to go below it; others may have uploads of their own in a bucket. Default: all.
    * @returns How many were removed.
    */
-  removeUnfinished(before: Date, options?: OperationOptions): Promise<number>;
+  removeUnfinished(before: Date, options?: RemoveOptions): Promise<number>;
 
   /**
    * Reaches the storage; writes, reads back, lists and deletes a small object.

@@ -38,9 +38,7 @@ export interface Stored {
   readonly storedBytes: number;
 }
 
-export interface ReadOptions extends OperationOptions {
-  readonly segmentSizeBytes?: number | undefined;
-}
+export type ReadOptions = PutOptions;
 
 export interface Fetched {
   readonly objectName: string;
@@ -71,7 +69,8 @@ export class WalArchive implements AsyncDisposable {
   readonly storage: Storage;
   readonly #codec: CodecSettings;
   readonly #extension: string;
-  readonly #folders: readonly Folder[];
+  /** Where its files are looked for. */
+  readonly folders: readonly Folder[];
   readonly #listsCheaply: boolean;
   /** Where the last file was found: the next one is likely beside it. */
   #likely: { readonly folder: Folder; readonly extension: string };
@@ -80,7 +79,7 @@ export class WalArchive implements AsyncDisposable {
     this.storage = storage;
     this.#codec = codec;
     this.#extension = extensionOf(codec);
-    this.#folders = folders;
+    this.folders = folders;
     this.#listsCheaply = listsCheaply;
     this.#likely = { folder: archiveFolder, extension: this.#extension };
   }
@@ -97,7 +96,6 @@ export class WalArchive implements AsyncDisposable {
    */
   async put(name: string, file: string, options: PutOptions = {}): Promise<Stored> {
     const parsed = checkWalFileName(name);
-    const { signal } = options;
     const sizeBytes = await this.#checkSource(parsed, file, options);
     const [there] = await this.#findBeforePut(name, options);
     if (there !== undefined) return this.#requireEqual(parsed, there.objectName, file, options);
@@ -106,8 +104,8 @@ export class WalArchive implements AsyncDisposable {
     try {
       const isPlain = this.#extension === "";
       const content = isPlain ? { file } : encode(createReadStream(file, { highWaterMark: 2 ** 20 }), this.#codec);
-      const size = isPlain ? { sizeBytes } : {};
-      result = await this.storage.put(objectName, content, { ...size, ...withSignal(signal), ifAbsent: true });
+      const more = { ...(isPlain ? { sizeBytes } : {}), ...withSignal(options.signal), ifAbsent: true };
+      result = await this.storage.put(objectName, content, more);
     } catch (error) {
       // Another writer came first, or an answer was lost and the request repeated.
       if (!(error instanceof StorageError && error.kind === "exists")) throw error;
@@ -135,10 +133,10 @@ export class WalArchive implements AsyncDisposable {
 
   /** Every object that holds this file, the one to be read first. None: the storage was reached and has none. */
   async find(name: string, { signal }: OperationOptions = {}): Promise<ArchivedFile[]> {
-    const candidates = candidatesOf(name, this.#extension, this.#folders);
+    const candidates = candidatesOf(name, this.#extension, this.folders);
     const found = new Map<string, StoredObject>();
     if (this.#listsCheaply) {
-      const lists = this.#folders.map(async (folder) => {
+      const lists = this.folders.map(async (folder) => {
         for await (const object of this.storage.list(folder, { startsWith: name, ...withSignal(signal) }))
           found.set(object.name, object);
       });
@@ -196,7 +194,7 @@ export class WalArchive implements AsyncDisposable {
   /** All files of WAL, those of one folder in the order of their names. @param options `startsWith`: of the files' names. */
   async *list(options: OperationOptions & { readonly startsWith?: string } = {}): AsyncGenerator<ArchivedFile> {
     const { signal, startsWith = "" } = options;
-    for (const folder of this.#folders) {
+    for (const folder of this.folders) {
       // Base backups lie beside: the numbers of timelines begin with zeros, and these names do not.
       const beginning = folder === "" && startsWith === "" ? "0" : startsWith;
       for await (const object of this.storage.list(folder, { startsWith: beginning, ...withSignal(signal) }))
@@ -274,7 +272,10 @@ export class WalArchive implements AsyncDisposable {
   /** Where a file is stored twice and one is damaged, the other is taken. */
   async #read(name: WalFileName, options: ReadOptions, take: Take): Promise<Fetched> {
     const { folder, extension } = this.#likely;
-    const likely = this.#folders.includes(folder) ? `${folder}${folder && "/"}${name.name}${extension}` : undefined;
+    // A beginning may be there in two formats, and the one that was stored last reaches furthest.
+    const isPartial = name.kind === "partial";
+    const likely =
+      !isPartial && this.folders.includes(folder) ? `${folder}${folder && "/"}${name.name}${extension}` : undefined;
     let failure: unknown;
     if (likely !== undefined) {
       try {
@@ -284,11 +285,12 @@ export class WalArchive implements AsyncDisposable {
         if (error.kind !== "absent") failure = error;
       }
     }
-    for (const candidate of await this.find(name.name, options)) {
+    const found = await this.find(name.name, options);
+    for (const candidate of isPartial ? found.toSorted(newestFirst) : found) {
       if (candidate.objectName === likely) continue;
       try {
         const fetched = await this.#readObject(name, candidate.objectName, options, take);
-        this.#likely = candidate;
+        if (!isPartial) this.#likely = candidate;
         return fetched;
       } catch (error) {
         if (!(error instanceof WalArchiveError)) throw error;
@@ -324,7 +326,7 @@ export class WalArchive implements AsyncDisposable {
       await take(watched(decode(stream, objectName, limits)));
     } catch (error) {
       if (error instanceof CodecError && error.kind === "password")
-        throw new WalArchiveError("password", `Cannot use ${objectName} of ${this.description}: ${messageOf(error)}`, {
+        throw new WalArchiveError("password", `${damaged(messageOf(error)).message}; check encryption.passphrase`, {
           cause: error,
         });
       if (error instanceof CodecError) throw damaged(messageOf(error), { cause: error });
@@ -340,9 +342,9 @@ export class WalArchive implements AsyncDisposable {
 
 /** Reads a stream to its end. */
 type Take = (stream: AsyncIterable<Uint8Array>) => Promise<void>;
-
 const drain: Take = async (stream) => {
   for await (const _ of stream);
 };
 
-const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
+const newestFirst = (one: ArchivedFile, other: ArchivedFile) => other.modified.getTime() - one.modified.getTime();
+const withSignal = (signal?: AbortSignal) => (signal === undefined ? {} : { signal });

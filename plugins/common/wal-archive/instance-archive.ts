@@ -1,9 +1,10 @@
 /** What the commands need to know of an instance that receives WAL: the `config:` of the pgrwl plugin, read without it. */
 import { z } from "holdfast";
-import { fromOriginalStorage, originalStorage } from "../storage/original.ts";
 import type { Environment } from "../storage/s3/credentials.ts";
 import type { WalArchive } from "./archive.ts";
 import { openWalArchive } from "./open.ts";
+import { asksForArchive, originalArchive, type Written } from "./original-archive.ts";
+import { readOriginalKeys } from "./original-keys.ts";
 import { type ArchiveSettings, archiveSettings } from "./settings.ts";
 
 const text = z.string().min(1);
@@ -12,8 +13,6 @@ const readKeys = z.object({
   directory: text.optional(),
   archive: archiveSettings.optional(),
   serve: z.object({ partial: z.boolean().default(true) }).prefault({}),
-  main: z.looseObject({ directory: text.optional() }).optional(),
-  storage: originalStorage.optional(),
 });
 
 export interface InstanceArchive {
@@ -30,19 +29,18 @@ export function readInstanceArchive(config: unknown): InstanceArchive {
     const [issue] = read.error.issues;
     throw new Error(`config.${issue?.path.join(".")}: ${issue?.message}`);
   }
-  const { main, storage, serve } = read.data;
-  const directory = read.data.directory ?? main?.directory;
-  const archive = read.data.archive ?? (storage && directory ? fromOriginal(storage, directory) : undefined);
-  return { directory, archive, servesPartial: serve.partial };
+  const original = readOriginalKeys((config ?? {}) as Readonly<Record<string, unknown>>);
+  const directory = read.data.directory ?? (String(original.get("main.directory") ?? "") || undefined);
+  const archive = read.data.archive ?? ofOriginal(original, directory);
+  return { directory, archive, servesPartial: read.data.serve.partial };
 }
 
-function fromOriginal(storage: z.output<typeof originalStorage>, directory: string): ArchiveSettings {
-  const { storage: own, codec } = fromOriginalStorage(storage, directory);
-  return archiveSettings.parse({
-    storage: own,
-    compression: codec.compression,
-    ...(codec.encryption_password === undefined ? {} : { encryption: { passphrase: codec.encryption_password } }),
-  });
+function ofOriginal(original: Written, directory = ""): ArchiveSettings | undefined {
+  if (!asksForArchive(original)) return undefined;
+  const archive = originalArchive(original, directory);
+  if ("key" in archive) throw new Error(`config.${archive.key}: ${archive.message}`);
+  const { storage, compression, encryption } = archive;
+  return archiveSettings.parse({ storage, compression, encryption });
 }
 
 /** Undefined where the instance archives nothing. @throws {StorageError} misconfigured */

@@ -4,18 +4,21 @@
  */
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { copyFile, readFile, stat } from "node:fs/promises";
+import { copyFile, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isSegmentName } from "../postgres/wal-segments.ts";
 import { codeOf, messageOf } from "../storage/errors.ts";
 import type { WalArchive } from "./archive.ts";
 import { WalArchiveError } from "./errors.ts";
+import { parseWalFileName } from "./object-names.ts";
 import { checkSegmentFile, SegmentError } from "./segment-file.ts";
 import { type FetchOptions, type Found, type WalSource, WalSourceError } from "./wal-source.ts";
 
 export interface LookupOptions {
-  /** The receiver's folder on this machine; it may be missing on another one. */
+  /** The receiver's folder on this machine. */
   readonly directory?: string | undefined;
+  /** Whether that folder must be there, as on the receiver's own machine. Without an archive it must in any case. */
+  readonly needsDirectory?: boolean;
   /** @throws What the archive that is configured cannot be opened for: then nothing is known to be absent. */
   readonly archive?: (() => WalArchive) | undefined;
   /** Of both, for messages. */
@@ -23,10 +26,10 @@ export interface LookupOptions {
   /** Whether the `.partial` of a segment may stand for it, where the segment is nowhere whole. */
   servesPartial(): boolean;
   /**
-   * Whether an archive without any WAL is an error: somebody who restores from it has named the wrong place, and would
-   * else be told that there is no more.
+   * Whether a place without any WAL is an error: somebody who restores from it has named the wrong one, or its disk is not
+   * mounted, and they would else be told that there is no more.
    */
-  readonly expectsWal?: boolean;
+  expectsWal?(): boolean;
 }
 
 export interface FoundContent {
@@ -127,12 +130,26 @@ export class WalLookup implements WalSource {
 
   /** @throws {WalSourceError} misconfigured: there should be WAL, and is none at all. */
   async #requireWal(signal: AbortSignal | undefined): Promise<void> {
-    const archive = this.#options.expectsWal ? this.#options.archive?.() : undefined;
-    if (archive === undefined) return;
-    for await (const _ of archive.list(withSignal(signal))) return;
+    const { directory = "" } = this.#options;
+    if (!this.#options.expectsWal?.()) return;
+    const archive = this.#options.archive?.();
+    if (archive !== undefined) for await (const _ of archive.list(withSignal(signal))) return;
+    else if ((await readdir(directory)).some((name) => parseWalFileName(name))) return;
     throw new WalSourceError(
       "misconfigured",
-      `Cannot restore from ${archive.description}: it holds no WAL at all; is it the right place, with the right prefix?`,
+      `Cannot restore from ${archive?.description ?? directory}: it holds no WAL at all; is it the right place, with the right prefix, and its disk mounted?`,
+    );
+  }
+
+  /** @throws {WalSourceError} outage: the receiver's folder is not where it must be. */
+  async #requireDirectory(directory: string): Promise<void> {
+    const { needsDirectory, archive } = this.#options;
+    if (!needsDirectory && archive !== undefined) return;
+    const about = await stat(directory).catch(() => undefined);
+    if (about?.isDirectory()) return;
+    throw new WalSourceError(
+      "outage",
+      `Cannot look into ${directory}: there is no such folder; mount its disk, or check directory`,
     );
   }
 
@@ -154,7 +171,10 @@ export class WalLookup implements WalSource {
       if (name.endsWith(".partial")) return isEmpty ? undefined : { path, found: "partial" };
       return { path, found: "whole" };
     } catch (cause) {
-      if (codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR") return undefined;
+      if (codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR") {
+        await this.#requireDirectory(directory);
+        return undefined;
+      }
       throw new WalSourceError(
         cause instanceof SegmentError ? "damaged" : "outage",
         `Cannot use ${path}: ${messageOf(cause)}`,

@@ -15,6 +15,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -46,6 +47,8 @@ export function takePrefetched(
   const path = join(folder, name);
   let sizeBytes: number;
   try {
+    // In a folder that others may write to, as /tmp, somebody else could have put it there.
+    if (lstatSync(folder).uid !== process.geteuid?.()) return undefined;
     ({ sizeBytes } = checkSegmentFile(path, name, systemIdentifier));
     renameSync(path, destination);
   } catch {

@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  type FSWatcher,
   openSync,
   readdirSync,
   renameSync,
@@ -37,6 +38,8 @@ export interface PrefetchOptions {
 /** Fetched at once. */
 const mostAtOnce = 4;
 const tickMs = 500;
+/** Where nothing tells of changes. */
+const unwatchedTickMs = 50;
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 /** Of the file system stays free: a tenth, at most 4 GiB, and at least so many segments. */
@@ -82,30 +85,31 @@ class Prefetcher {
 
   async run(): Promise<void> {
     const { folder, signal, idleMs } = this.#options;
-    for (const name of readdirSync(folder)) if (name.endsWith(".part")) rmSync(join(folder, name), { force: true });
+    // Whatever one that was killed has left; also beside what it was just writing.
+    for (const name of readdirSync(folder))
+      if (name !== "position" && !isSegmentName(name)) removeQuietly(join(folder, name));
     writeFileSync(join(folder, "prefetcher"), prefetcherMark(process.pid), { mode: 0o600 });
     const wake = () => this.#wake();
-    const watcher = watch(folder, wake);
-    watcher.on("error", wake);
+    const watcher = watchFolder(folder, wake);
     signal.addEventListener("abort", wake, { once: true });
     try {
       while (!signal.aborted) {
         this.#listen();
         if (performance.now() - this.#askedAt > idleMs) break;
         this.#plan();
-        await this.#sleep();
+        await this.#sleep(watcher ? tickMs : unwatchedTickMs);
       }
     } finally {
-      watcher.close();
+      watcher?.close();
       for (const running of this.#running.values()) running.abort();
       this.#leave();
     }
   }
 
   /** Until something changes, or a moment later. */
-  #sleep(): Promise<void> {
+  #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, tickMs);
+      const timer = setTimeout(resolve, ms);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -193,6 +197,15 @@ class Prefetcher {
     } catch {
       // It is gone already, or another recovery has just begun to use it.
     }
+  }
+}
+
+/** Undefined where the system has no watch left, or Bun does not find the folder, which it resolves by its text. */
+function watchFolder(folder: string, wake: () => void): FSWatcher | undefined {
+  try {
+    return watch(folder, wake).on("error", wake);
+  } catch {
+    return undefined;
   }
 }
 

@@ -8,6 +8,8 @@ export interface SegmentFile {
   readonly sizeBytes: number;
   /** Nothing was received into it yet. */
   readonly isEmpty: boolean;
+  /** Whose WAL it is; undefined where it is empty. */
+  readonly systemIdentifier: string | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export function checkSegmentFile(path: string, name: string, systemIdentifier?: 
       const whose = `the cluster with the system identifier ${header.systemIdentifier}`;
       throw new SegmentError("foreign", `${name} is WAL of ${whose}, not of ${systemIdentifier}, which is recovered`);
     }
-    return { sizeBytes: about.size, isEmpty: header === undefined };
+    return { sizeBytes: about.size, isEmpty: header === undefined, systemIdentifier: header?.systemIdentifier };
   } finally {
     closeSync(fd);
   }

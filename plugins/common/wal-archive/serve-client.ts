@@ -3,19 +3,24 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { abortable } from "../storage/content.ts";
 import { codeOf, messageOf } from "../storage/errors.ts";
-import { digestHeader, standingHeader } from "./serve-headers.ts";
+import { digestHeader, standingHeader, systemHeader } from "./serve-headers.ts";
 import { type FetchOptions, type Found, type WalSource, WalSourceError } from "./wal-source.ts";
 
 export interface ServeClientOptions {
   /** `host:port`, `:port` on this machine, or a URL; a path in it stands before the routes, such as `/wal` of an agent's main port. */
   readonly address: string;
   readonly token?: string | undefined;
+  /** Of the cluster that is recovered, where it is known. */
+  readonly systemIdentifier?: string | undefined;
   /** Certificates in PEM to trust instead of the system's. */
   readonly ca?: string | undefined;
-  /** How long the agent may be silent. It decodes a whole segment before it answers. */
+  /** How long the agent may take to answer: it decodes a whole segment first, of up to 1 GiB, and may wait for its archive. */
+  readonly answerMs?: number;
+  /** How long it may be silent then. */
   readonly silenceMs?: number;
 }
 
+const defaultAnswerMs = 120_000;
 const defaultSilenceMs = 30_000;
 /** Those of the later and the earlier versions of pgrwl. */
 const routes = ["/api/v1/wal/", "/wal/"] as const;
@@ -39,13 +44,18 @@ export class ServeClient implements WalSource {
   ): Promise<Found | undefined> {
     for (const route of routes) {
       const url = `${this.#base}${route}${name}${wholeOnly ? "?partial=false" : ""}`;
-      const silence = new Silence(this.#options.silenceMs ?? defaultSilenceMs, signal);
+      const { answerMs = defaultAnswerMs, silenceMs = defaultSilenceMs } = this.#options;
+      const silence = new Silence(answerMs, signal);
       try {
         const response = await this.#ask(url, silence.signal);
+        silence.heard(silenceMs);
         if (response.ok) return await this.#receive(response, url, path, silence);
         const text = await silence.watch(response.text().catch(() => ""));
         const standing = response.headers.get(standingHeader);
-        if (response.status === 404 && standing === "absent") return undefined;
+        if (response.status === 404 && standing === "absent") {
+          this.#requireSystem(response);
+          return undefined;
+        }
         if (response.status !== 404) throw refusal(url, response, text);
       } catch (error) {
         signal?.throwIfAborted();
@@ -63,6 +73,17 @@ export class ServeClient implements WalSource {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** @throws {WalSourceError} misconfigured: the agent has another cluster's WAL. */
+  #requireSystem({ headers }: Response): void {
+    const { systemIdentifier } = this.#options;
+    const found = headers.get(systemHeader);
+    if (found === null || systemIdentifier === undefined || found === systemIdentifier) return;
+    throw new WalSourceError(
+      "misconfigured",
+      `Cannot restore from ${this.#base}: it has WAL of the cluster with the system identifier ${found}, not of ${systemIdentifier}, which is recovered`,
+    );
+  }
 
   #ask(url: string, signal: AbortSignal): Promise<Response> {
     const { token, ca } = this.#options;
@@ -131,7 +152,7 @@ export function parseServeAddress(address: string): string {
 /** Ends a transfer in which nothing comes for too long, or when the caller no longer wants it. */
 class Silence {
   readonly #aborting = new AbortController();
-  readonly #ms: number;
+  #ms: number;
   #timer: Timer | undefined;
   readonly signal: AbortSignal;
 
@@ -140,7 +161,9 @@ class Silence {
     this.signal = outer === undefined ? this.#aborting.signal : AbortSignal.any([outer, this.#aborting.signal]);
     this.heard();
   }
-  heard(): void {
+  /** @param ms How long it may last from now on. */
+  heard(ms = this.#ms): void {
+    this.#ms = ms;
     clearTimeout(this.#timer);
     const reason = new Error(`nothing came for ${this.#ms / 1000} s`);
     this.#timer = setTimeout(() => this.#aborting.abort(reason), this.#ms);

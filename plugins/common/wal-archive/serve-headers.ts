@@ -6,5 +6,11 @@
  */
 export const standingHeader = "holdfast-wal";
 
+/**
+ * With `absent`, where it is known: the system identifier of the cluster whose WAL this is. What another cluster's archive does
+ * not have is no end of a recovery.
+ */
+export const systemHeader = "holdfast-wal-system";
+
 /** Checksum of all bytes, whatever the range. Source: RFC 9530. */
 export const digestHeader = "repr-digest";

@@ -19,6 +19,8 @@ export interface VerifyOptions {
   readonly segmentSizeBytes?: number | undefined;
   /** Names of whole segments that are on this machine and still to be archived: they are no gaps. */
   readonly waiting?: Iterable<string>;
+  /** Whether WAL was stored there: then an archive without any is not whole. */
+  readonly expectsWal?: boolean;
   readonly signal: AbortSignal;
   /** Told of each object that was read. */
   onRead?(read: number, of: number): void;
@@ -94,7 +96,11 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   return {
     ...continuity,
     depth,
-    isWhole: gaps.length === 0 && missingHistories.length === 0 && damaged.length === 0,
+    isWhole:
+      !(options.expectsWal && segments.length === 0) &&
+      gaps.length === 0 &&
+      missingHistories.length === 0 &&
+      damaged.length === 0,
     segmentSizeBytes: segments.length > 0 ? segmentSizeBytes : undefined,
     systemIdentifier,
     segments: new Set(segments.map(({ name }) => name)).size,

@@ -6,16 +6,19 @@ import { pause } from "../../common/storage/retry.ts";
 import type { StorageSettings } from "../../common/storage/settings.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import { failureReason } from "../../common/wal-archive/errors.ts";
+import { archiveFolder } from "../../common/wal-archive/object-names.ts";
 import { openWalArchive } from "../../common/wal-archive/open.ts";
 import type { Space } from "../directory-space.ts";
 import { BackOff } from "../receiver/back-off.ts";
 import type { LastArchived } from "../receiver/protocol.ts";
+import { ArchivePlace } from "./archive-place.ts";
 import { lastArchived, reachesFurther } from "./last-archived.ts";
 import { LocalFiles } from "./local-files.ts";
 import { LocalSpace } from "./local-space.ts";
 import { PartialShipping, type Position } from "./partial-shipping.ts";
 import { Retention, type RetentionReport } from "./retention.ts";
 import type { ArchiveSection } from "./settings.ts";
+import { type Beginning, findStartGap } from "./start-gap.ts";
 import type { UploadProblem } from "./upload-telemetry.ts";
 import { Uploader } from "./uploader.ts";
 
@@ -31,6 +34,8 @@ export interface ArchiverOptions {
   readonly now: () => number;
   /** How far the receiver has got; undefined before it has begun. */
   readonly position: () => Position | undefined;
+  /** Where reception began first; undefined before. */
+  readonly beginning: () => Beginning | undefined;
   /** Of the receive folder. */
   readonly space: (signal: AbortSignal) => Promise<Space | undefined>;
   readonly onChange: () => void;
@@ -40,6 +45,8 @@ export interface ArchiverOptions {
 const endWithinMs = 20_000;
 /** The same where the folder has segments, and the archive is most likely behind it. */
 const probeWithinMs = 3_000;
+/** The longest pause between questions to an archive that could not be asked then. */
+const longestLookMs = 60_000;
 const tidyIntervalMs = 60_000;
 /** Retention that failed is tried again so much later. */
 const afterFailureMs = 300_000;
@@ -56,6 +63,8 @@ export class Archiver {
   #openProblem: UploadProblem | undefined;
   #report: RetentionReport | undefined;
   #running: Promise<void> | undefined;
+  #missingAtStart: number | undefined;
+  #startProblem: string | undefined;
   /** Of all runs, for counters. */
   readonly retentionTotals = { files: 0, bytes: 0, runs: new Map<RetentionReport["outcome"], number>() };
 
@@ -79,6 +88,15 @@ export class Archiver {
     return [...(this.#openProblem ? [this.#openProblem] : []), ...(this.#uploader?.problems ?? [])];
   }
 
+  /** Segments that are missing between the archive and where reception began; undefined while nobody knows. */
+  get missingAtStart(): number | undefined {
+    return this.#missingAtStart;
+  }
+  /** Why somebody should look; undefined: nothing is missing, or nobody knows. */
+  get startProblem(): string | undefined {
+    return this.#startProblem;
+  }
+
   /** Where the archive ends, if it reaches further than the folder. Never throws; an outage means that nobody knows. */
   async findEnd(signal: AbortSignal): Promise<LastArchived | undefined> {
     const { log } = this.#options;
@@ -96,10 +114,9 @@ export class Archiver {
       return last;
     } catch (error) {
       if (signal.aborted || this.#stopping.signal.aborted) return undefined;
-      log.warn("It is not known where the archive ends: WAL that is missing behind it will not be noticed", {
+      log.warn("It is not known where the archive ends: WAL that is missing behind it is noticed only later", {
         reason: failureReason(error),
         error: messageOf(error),
-        remedy: "once the archive is there again, look for gaps with holdfast wal verify",
       });
       return undefined;
     }
@@ -160,9 +177,11 @@ export class Archiver {
     const { section, log, now, onChange, space, firstBackOffMs, longestBackOffMs, position } = this.#options;
     const { files } = this;
     await files.load();
+    const place = new ArchivePlace({ archive, files, isMounted: section.storage.type !== "s3" });
     const localSpace = new LocalSpace({
       archive,
       files,
+      place,
       keep: section.keep_local,
       log,
       now,
@@ -175,6 +194,7 @@ export class Archiver {
     const uploader: Uploader = new Uploader({
       archive,
       files,
+      place,
       concurrency: section.concurrency,
       firstBackOffMs,
       longestBackOffMs,
@@ -190,13 +210,14 @@ export class Archiver {
     this.#localSpace = localSpace;
     const { telemetry } = uploader;
     const intervalMs = section.ship_partial * 1000;
-    const shipping = new PartialShipping({ archive, files, intervalMs, telemetry, log, now, position });
+    const shipping = new PartialShipping({ archive, files, place, intervalMs, telemetry, log, now, position });
     await Promise.all([
       uploader.run(signal),
       every(tidyIntervalMs, signal, () => localSpace.tidy(signal)),
       every(unfinishedAgeMs, signal, () => this.#removeUnfinished(archive, signal)),
       section.ship_partial > 0 ? shipping.run(signal) : undefined,
       section.retention && this.#retain(archive, section.retention, signal),
+      this.#lookBehindStart(archive, signal),
     ]);
     files.writeRecord();
   }
@@ -230,10 +251,47 @@ export class Archiver {
     }
   }
 
+  /**
+   * Once the archive can be asked: at the start it may have been away, and nobody has looked whose WAL it holds where the directory
+   * tells where to go on. What has begun goes on, whatever is found.
+   */
+  async #lookBehindStart(archive: WalArchive, signal: AbortSignal): Promise<void> {
+    const { beginning, log, onChange } = this.#options;
+    await until(() => beginning() !== undefined, signal);
+    // Sessions that follow begin elsewhere.
+    const began = beginning();
+    const backOff = new BackOff(this.#options.firstBackOffMs, longestLookMs);
+    while (began && !signal.aborted) {
+      try {
+        const { missing, foreign } = await findStartGap(archive, this.files, began, signal);
+        this.#missingAtStart = missing?.count ?? 0;
+        const remedy = "take a new base backup";
+        if (missing) {
+          const { first, last, count: segments } = missing;
+          this.#startProblem = `WAL is missing between the archive and where reception began: ${first} to ${last}; ${remedy}`;
+          log.warn("WAL is missing between the archive and where reception began", { first, last, segments, remedy });
+        }
+        if (foreign !== undefined) {
+          const place = "give each cluster an archive of its own";
+          this.#startProblem = `The archive holds WAL of another cluster, with the system identifier ${foreign}; ${place}`;
+          log.warn("The archive holds WAL of another cluster", { system_identifier: foreign, remedy: place });
+        }
+        if (!missing && foreign === undefined)
+          log.info("Nothing is missing between the archive and where reception began");
+        onChange();
+        return;
+      } catch (error) {
+        log.debug("It is still not known where the archive ended", { error: messageOf(error) });
+        await pause(backOff.next(), signal).catch(() => {});
+      }
+    }
+  }
+
   async #removeUnfinished(archive: WalArchive, signal: AbortSignal): Promise<void> {
     const { log, now } = this.#options;
     try {
-      const removed = await archive.storage.removeUnfinished(new Date(now() - unfinishedAgeMs), { signal });
+      const before = new Date(now() - unfinishedAgeMs);
+      const removed = await archive.storage.removeUnfinished(before, { folder: archiveFolder, signal });
       if (removed > 0) log.info("Removed what crashed writers had left in the archive", { objects: removed });
     } catch (error) {
       log.debug("What crashed writers left in the archive cannot be removed", { error: messageOf(error) });
@@ -260,7 +318,7 @@ function identityOf(storage: StorageSettings): string {
     storage.type === "s3"
       ? [storage.endpoint, storage.region, storage.bucket, storage.prefix]
       : storage.type === "sftp"
-        ? [storage.host, storage.port, storage.directory]
+        ? [storage.host, storage.port, storage.user, storage.directory]
         : [storage.directory];
   return createHash("sha256")
     .update(JSON.stringify([storage.type, ...place]))

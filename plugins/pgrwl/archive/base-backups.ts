@@ -1,5 +1,6 @@
 /** What base backups need of the archive, as far as they can be seen: pgrwl's own in the storage, and labels. */
-import { glob, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "holdfast";
 import { decode, splitExtension } from "../../common/codec/codec.ts";
 import { parseLsn } from "../../common/postgres/lsn.ts";
@@ -7,12 +8,15 @@ import { formatSegmentName, isSegmentName, segmentAt } from "../../common/postgr
 import { collect } from "../../common/storage/content.ts";
 import { messageOf } from "../../common/storage/errors.ts";
 import type { Storage } from "../../common/storage/storage.ts";
+import { matchingFiles } from "./label-files.ts";
 
 /** Something that needs WAL from a segment on; its name's timeline does not count. */
 export interface Need {
   /** For the report. */
   readonly who: string;
   readonly segment: string;
+  /** Of a base backup whose end is known: Unix seconds. */
+  readonly endedAt?: number | undefined;
 }
 
 /** What was found, and what could not be made sense of: as long as there is any of that, nothing may be deleted. */
@@ -24,6 +28,7 @@ export interface Needs {
 /** Source: pgrwl, internal/opt/basebackup, the marker that is written last; positions are plain numbers there. */
 const marker = z.looseObject({
   start_lsn: z.number().nonnegative(),
+  finished_at: z.iso.datetime({ offset: true }).optional().catch(undefined),
   manifest: z.looseObject({ "WAL-Ranges": z.array(z.looseObject({ "Start-LSN": z.string() })).optional() }).nullish(),
 });
 const mostMarkerBytes = 2 ** 30;
@@ -55,7 +60,9 @@ export async function storedBackups(
     try {
       const options = { maxBytes: mostMarkerBytes, ...(password === undefined ? {} : { password }) };
       const text = Buffer.from(await collect(decode(stream, name, options), mostMarkerBytes)).toString();
-      needs.push({ who: `the base backup ${id}`, segment: startOf(marker.parse(JSON.parse(text)), segmentSizeBytes) });
+      const found = marker.parse(JSON.parse(text));
+      const endedAt = found.finished_at === undefined ? undefined : Date.parse(found.finished_at) / 1000;
+      needs.push({ who: `the base backup ${id}`, segment: startOf(found, segmentSizeBytes), endedAt });
     } catch (error) {
       // An outage is none of the marker's faults.
       if (error instanceof Error && error.name === "StorageError") throw error;
@@ -75,6 +82,21 @@ function startOf({ start_lsn, manifest }: z.output<typeof marker>, segmentSizeBy
   return formatSegmentName({ timeline: 1, number: Math.max(0, Math.min(...numbers)) }, segmentSizeBytes);
 }
 
+/** Whether an entry of `keep_from` is a path of labels, and no segment. */
+export const isLabelPath = (one: string): boolean => !isSegmentName(one);
+
+/**
+ * When a base backup ended, Unix seconds: a backup history file says so, where its zone is UTC; else the manifest, which is
+ * written last, or the label itself has the time of the copy.
+ */
+async function endOf(path: string, label: string): Promise<number | undefined> {
+  const [, day, time] = /^STOP TIME: (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) (?:UTC|GMT)$/m.exec(label) ?? [];
+  if (day !== undefined && time !== undefined) return Date.parse(`${day}T${time}Z`) / 1000;
+  const manifest = await stat(join(dirname(path), "backup_manifest")).catch(() => undefined);
+  const about = manifest ?? (await stat(path).catch(() => undefined));
+  return about && about.mtimeMs / 1000;
+}
+
 /** What `keep_from` names: segments, and the labels of base backups by their paths. */
 export async function configuredNeeds(keepFrom: readonly string[]): Promise<Needs> {
   const needs: Need[] = [];
@@ -84,17 +106,17 @@ export async function configuredNeeds(keepFrom: readonly string[]): Promise<Need
       needs.push({ who: "keep_from", segment: one });
       continue;
     }
-    let found = 0;
-    for await (const path of glob(one)) {
-      if (!(await stat(path).catch(() => undefined))?.isFile()) continue;
-      found++;
+    const { paths, unreadable } = await matchingFiles(one);
+    doubts.push(...unreadable.map((place) => `${one}, which keep_from names, cannot be looked for in ${place}`));
+    for (const path of paths) {
       try {
-        needs.push({ who: path, segment: segmentOfLabel(await readFile(path, "utf8")) });
+        const label = await readFile(path, "utf8");
+        needs.push({ who: path, segment: segmentOfLabel(label), endedAt: await endOf(path, label) });
       } catch (error) {
         doubts.push(`${path} cannot be read: ${messageOf(error)}`);
       }
     }
-    if (found === 0) doubts.push(`there is no file ${one}, which keep_from names`);
+    if (paths.length === 0) doubts.push(`there is no file ${one}, which keep_from names`);
   }
   return { needs, doubts };
 }

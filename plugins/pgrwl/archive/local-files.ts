@@ -23,7 +23,7 @@ export interface Archived {
 }
 
 /** Beside the segments. What it says is looked up again before anything is deleted: losing it costs time only. */
-const recordName = ".holdfast-archived.json";
+export const recordName = ".holdfast-archived.json";
 
 const recordSchema = z.object({
   archive: z.string(),
@@ -94,6 +94,13 @@ export class LocalFiles {
   /** What is not known to be in the archive. */
   *waiting(): Generator<LocalFile> {
     for (const file of this.#files.values()) if (file.archived === undefined) yield file;
+  }
+
+  /** Where the newest of those is that are archived; undefined: none is known to be. */
+  lastArchived(): Archived | undefined {
+    let last: LocalFile | undefined;
+    for (const file of this.#files.values()) if (file.archived && (!last || newestFirst(file, last) < 0)) last = file;
+    return last?.archived;
   }
 
   /** Complete segments, the newest first: by position, then by timeline. */

@@ -3,12 +3,14 @@ import type { Log } from "holdfast";
 import { messageOf } from "../../common/storage/errors.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import type { Space } from "../directory-space.ts";
+import type { ArchivePlace } from "./archive-place.ts";
 import type { LocalFile, LocalFiles } from "./local-files.ts";
 import type { KeepLocal } from "./settings.ts";
 
 export interface LocalSpaceOptions {
   readonly archive: WalArchive;
   readonly files: LocalFiles;
+  readonly place: ArchivePlace;
   readonly keep: KeepLocal;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -54,8 +56,9 @@ export class LocalSpace {
   }
 
   async #tidyOnce(signal: AbortSignal): Promise<void> {
-    const { files, keep, now, onDeleted } = this.#options;
+    const { files, place, keep, now, onDeleted } = this.#options;
     const removable = files.removable(keep, now(), await this.#missingBytes(signal));
+    if (removable.length > 0) await place.requireOwn(signal);
     for (let at = 0; at < removable.length; at += looksAtOnce) {
       const batch = removable.slice(at, at + looksAtOnce);
       const isThere = await Promise.all(batch.map((file) => this.#isThere(file, signal)));

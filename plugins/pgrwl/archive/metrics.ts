@@ -27,6 +27,7 @@ export class ArchiveMetrics {
 
   show(archiver: Archiver): void {
     this.#showUploads(archiver);
+    this.#registered.set("pgrwl_start_missing_segments", archiver.missingAtStart);
     this.#showRetention(archiver);
   }
   clearGauges(): void {

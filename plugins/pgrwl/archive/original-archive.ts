@@ -1,93 +1,22 @@
-/** The originals' sections `storage`, `receiver.uploader` and `*.retention` as our `archive`. Source: pgrwl, internal/config. */
-import { fromOriginalStorage, originalStorage } from "../../common/storage/original.ts";
-import type { Scalar } from "../original-keys.ts";
+/** The originals' keys of an archive as our `archive`, checked. */
+import {
+  asksForArchive,
+  type OriginalProblem,
+  originalArchive,
+  type Written,
+} from "../../common/wal-archive/original-archive.ts";
 import { type ArchiveSection, archiveSection } from "./settings.ts";
-
-type Written = ReadonlyMap<string, Scalar>;
-
-/** What is wrong, at one of the original's keys. */
-export interface OriginalProblem {
-  readonly key: string;
-  readonly message: string;
-}
-
-const prefixes = {
-  uploader: ["storage.uploader", "receiver.uploader"],
-  retention: ["storage.retention", "receiver.retention"],
-};
-
-/** Whether the original would upload anything, be it into a folder beside. */
-export function asksForArchive(written: Written): boolean {
-  const isSet = (key: string, ...unset: Scalar[]) => !["", ...unset].includes(written.get(key) ?? "");
-  return (
-    isSet("storage.name", "local") ||
-    isSet("storage.compression.algo", "none") ||
-    isSet("storage.encryption.algo", "none") ||
-    retentionOf(written).retention !== undefined ||
-    prefixes.uploader.some(
-      (prefix) => written.has(`${prefix}.sync_interval`) || written.has(`${prefix}.max_concurrency`),
-    )
-  );
-}
 
 /** The section that does what the originals' keys ask for; undefined where they ask for none. */
 export function archiveFromOriginal(written: Written, directory: string): ArchiveSection | OriginalProblem | undefined {
   if (!asksForArchive(written)) return undefined;
-  const storage = originalStorage.safeParse(nested(written, "storage"));
-  if (!storage.success) {
-    const [issue] = storage.error.issues;
-    return { key: ["storage", ...(issue?.path ?? [])].join("."), message: issue?.message ?? "expected another value" };
-  }
-  try {
-    const { storage: place, codec } = fromOriginalStorage(storage.data, directory);
-    const section = archiveSection.safeParse({
-      storage: place,
-      compression: codec.compression,
-      ...(codec.encryption_password === undefined ? {} : { encryption: { passphrase: codec.encryption_password } }),
-      ...concurrencyOf(written),
-      ...retentionOf(written),
-    });
-    if (section.success) return section.data;
-    const [issue] = section.error.issues;
-    return {
-      key: "storage",
-      message: `${issue?.message ?? "expected another value"} (archive.${issue?.path.join(".")})`,
-    };
-  } catch (error) {
-    return { key: "storage.name", message: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-function concurrencyOf(written: Written): { concurrency?: number } {
-  const [found] = prefixes.uploader.flatMap((prefix) => written.get(`${prefix}.max_concurrency`) ?? []);
-  return found === undefined ? {} : { concurrency: Math.min(16, Number(found)) };
-}
-
-function retentionOf(written: Written): { retention?: { keep: Scalar; interval?: Scalar } } {
-  for (const prefix of prefixes.retention) {
-    const keep = written.get(`${prefix}.keep_period`);
-    if (written.get(`${prefix}.enable`) !== true || keep === undefined) continue;
-    const interval = written.get(`${prefix}.sync_interval`);
-    return { retention: { keep, ...(interval === undefined ? {} : { interval }) } };
-  }
-  const window = written.get("retention.value");
-  return written.get("retention.enable") === true && window !== undefined ? { retention: { keep: window } } : {};
-}
-
-/** The keys below a section as the tree that they were. */
-function nested(written: Written, section: string): object {
-  const tree: Record<string, unknown> = {};
-  for (const [key, value] of written) {
-    const [first, ...path] = key.split(".");
-    const last = path.pop();
-    if (first !== section || last === undefined) continue;
-    let inner = tree;
-    for (const step of path) {
-      const deeper = (inner[step] ?? {}) as Record<string, unknown>;
-      inner[step] = deeper;
-      inner = deeper;
-    }
-    inner[last] = value;
-  }
-  return tree;
+  const input = originalArchive(written, directory);
+  if ("key" in input) return input;
+  const section = archiveSection.safeParse(input);
+  if (section.success) return section.data;
+  const [issue] = section.error.issues;
+  return {
+    key: "storage",
+    message: `${issue?.message ?? "expected another value"} (archive.${issue?.path.join(".")})`,
+  };
 }

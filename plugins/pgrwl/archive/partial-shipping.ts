@@ -8,7 +8,8 @@ import { formatLsn } from "../../common/postgres/lsn.ts";
 import { formatSegmentName, segmentAt } from "../../common/postgres/wal-segments.ts";
 import { messageOf } from "../../common/storage/errors.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
-import { failureReason } from "../../common/wal-archive/errors.ts";
+import { failureReason, WalArchiveError } from "../../common/wal-archive/errors.ts";
+import type { ArchivePlace } from "./archive-place.ts";
 import type { LocalFiles } from "./local-files.ts";
 import type { UploadTelemetry } from "./upload-telemetry.ts";
 
@@ -22,6 +23,7 @@ export interface Position {
 export interface PartialShippingOptions {
   readonly archive: WalArchive;
   readonly files: LocalFiles;
+  readonly place: ArchivePlace;
   readonly intervalMs: number;
   readonly telemetry: UploadTelemetry;
   readonly log: Log;
@@ -39,7 +41,8 @@ export class PartialShipping {
   #last: Promise<void> = Promise.resolve();
   /** Segments that are in the archive, whose beginnings are to be deleted there. */
   readonly #toDelete = new Set<string>();
-  #shipped = "";
+  /** The segment whose beginning was stored last, and how far that reaches. */
+  #shipped = { name: "", offset: 0 };
   #isFailing = false;
 
   constructor(options: PartialShippingOptions) {
@@ -100,12 +103,26 @@ export class PartialShipping {
     }
   }
 
+  /** How far what an earlier process stored of a segment reaches; one that cannot be read is replaced. */
+  async #reach(name: string, signal: AbortSignal): Promise<number> {
+    try {
+      return reachOf((await this.#options.archive.read(`${name}.partial`, { signal })).content);
+    } catch (error) {
+      // Nothing there, nothing of use, or no folder yet: the first object makes it.
+      if (error instanceof WalArchiveError || failureReason(error) === "misconfigured") return 0;
+      throw error;
+    }
+  }
+
   async #ship({ timeline, flushed, segmentSizeBytes }: Position, signal: AbortSignal): Promise<void> {
-    const { archive, files, telemetry, now, log } = this.#options;
+    const { archive, files, place, telemetry, now, log } = this.#options;
     const offset = Number(flushed % BigInt(segmentSizeBytes));
     const name = formatSegmentName({ timeline, number: segmentAt(flushed, segmentSizeBytes) }, segmentSizeBytes);
-    const state = `${name} ${offset}`;
-    if (offset === 0 || state === this.#shipped) return;
+    if (offset === 0) return;
+    await place.require(signal);
+    if (this.#shipped.name !== name) this.#shipped = { name, offset: await this.#reach(name, signal) };
+    // After a break the segment is received again from its start: what is archived of it reaches further for a while.
+    if (offset <= this.#shipped.offset) return;
     try {
       await archive.putPartial(
         `${name}.partial`,
@@ -119,7 +136,7 @@ export class PartialShipping {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
       throw error;
     }
-    this.#shipped = state;
+    this.#shipped = { name, offset };
     telemetry.partials++;
     telemetry.lastPartialAt = now();
     log.debug("Archived the current segment's beginning", { file: `${name}.partial`, position: formatLsn(flushed) });
@@ -127,6 +144,9 @@ export class PartialShipping {
     if (files.get(name)?.archived) this.#toDelete.add(name);
   }
 }
+
+/** How far a beginning reaches. */
+const reachOf = (content: Uint8Array): number => content.findLastIndex((byte) => byte !== 0) + 1;
 
 /** The flushed bytes of a partial file, with zeros up to the segment's size: what is behind may change while it is read. */
 async function* beginning(path: string, flushedBytes: number, segmentSizeBytes: number): AsyncGenerator<Uint8Array> {

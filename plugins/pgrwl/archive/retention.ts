@@ -47,6 +47,19 @@ export interface RetentionOptions {
   readonly onReport: (report: RetentionReport) => void;
 }
 
+/** What an archive holds, in one pass over its list. */
+interface Looked {
+  readonly files: number;
+  /** Unix milliseconds, by the storage's clock. */
+  readonly lastStoredAt: number;
+  /** The first segment in the order of positions that was stored within the time. */
+  readonly young: ArchivedFile | undefined;
+  readonly newest: ArchivedFile | undefined;
+  readonly labels: readonly Need[];
+}
+
+/** Without anything stored for so long, time is counted back from what was stored last. */
+const stillMs = 3_600_000;
 /** Objects that are deleted by one request. */
 const deletedAtOnce = 500;
 
@@ -92,21 +105,16 @@ export class Retention {
   }
 
   async #run(signal: AbortSignal): Promise<Omit<RetentionReport, "startedAt" | "endedAt">> {
-    const { archive, settings, now } = this.#options;
-    const youngest = now() - settings.keep * 1000;
+    const { settings, now } = this.#options;
     const { needs, doubts } = await this.#needs(signal);
-    let files = 0;
-    let [young, newest]: (ArchivedFile | undefined)[] = [];
-    const labels: Need[] = [];
-    for await (const file of archive.list({ signal })) {
-      files++;
-      if (file.kind === "label") labels.push({ who: `the label ${file.name} in the archive`, segment: file.base });
-      if (file.kind !== "segment" && file.kind !== "partial") continue;
-      const isYoung = file.modified.getTime() >= youngest;
-      if (isYoung && (young === undefined || positionOf(file.base) < positionOf(young.base))) young = file;
-      if (file.kind === "segment" && (newest === undefined || positionOf(file.base) > positionOf(newest.base)))
-        newest = file;
+    let youngest = now() - settings.keep * 1000;
+    let looked = await this.#look(youngest, signal);
+    // A clock here that is ahead of the storage's, or a server that has long written nothing: neither makes WAL older than it is.
+    if (looked.lastStoredAt < now() - stillMs) {
+      youngest = looked.lastStoredAt - settings.keep * 1000;
+      looked = await this.#look(youngest, signal);
     }
+    const { files, young, newest, labels } = looked;
     const nothing = { files, deletedFiles: 0, deletedBytes: 0, doubts };
     if (doubts.length > 0) return { ...nothing, outcome: "doubt" };
     const local = this.#options.oldestLocal();
@@ -121,6 +129,23 @@ export class Retention {
     if (newest === undefined || first === undefined)
       return { ...nothing, outcome: settings.dry_run ? "dry_run" : "done" };
     return { ...nothing, ...(await this.#delete(first, youngest, signal)) };
+  }
+
+  async #look(youngest: number, signal: AbortSignal): Promise<Looked> {
+    let [files, lastStoredAt] = [0, 0];
+    let [young, newest]: (ArchivedFile | undefined)[] = [];
+    const labels: Need[] = [];
+    for await (const file of this.#options.archive.list({ signal })) {
+      files++;
+      if (file.kind === "label") labels.push({ who: `the label ${file.name} in the archive`, segment: file.base });
+      if (file.kind !== "segment" && file.kind !== "partial") continue;
+      const storedAt = file.modified.getTime();
+      lastStoredAt = Math.max(lastStoredAt, storedAt);
+      if (storedAt >= youngest && (young === undefined || positionOf(file.base) < positionOf(young.base))) young = file;
+      if (file.kind === "segment" && (newest === undefined || positionOf(file.base) > positionOf(newest.base)))
+        newest = file;
+    }
+    return { files, lastStoredAt, young, newest, labels };
   }
 
   async #needs(signal: AbortSignal): Promise<Needs> {

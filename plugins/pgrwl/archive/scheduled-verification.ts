@@ -18,6 +18,8 @@ export interface ScheduledVerificationOptions {
   /** @throws {Error} It is not open yet. */
   archive(): WalArchive;
   segmentSizeBytes(): number | undefined;
+  /** Whether WAL was stored there. */
+  expectsWal(): boolean;
   /** Names of whole segments that are still to be archived. */
   waiting(): Iterable<string>;
   onEnd(): void;
@@ -50,6 +52,7 @@ export class ScheduledVerification {
     const parts = [
       missing.length > 0 ? `missing: ${shortened([...missing, ...missingHistories])}` : "",
       damaged.length > 0 ? `damaged: ${shortened(damaged.map(({ objectName }) => objectName))}` : "",
+      last.segments === 0 ? "it holds no WAL at all, although some was stored there; is its disk mounted?" : "",
       missing.length === 0 && missingHistories.length > 0 ? `missing: ${shortened(missingHistories)}` : "",
     ].filter(Boolean);
     return `The archive is not whole; ${parts.join("; ")}`;
@@ -71,7 +74,7 @@ export class ScheduledVerification {
   }
 
   async #once(signal: AbortSignal): Promise<VerificationResult | undefined> {
-    const { depth, log, now, archive, segmentSizeBytes, waiting } = this.#options;
+    const { depth, log, now, archive, segmentSizeBytes, expectsWal, waiting } = this.#options;
     const startedAt = now();
     try {
       const verification = await verifyArchive(archive(), {
@@ -79,6 +82,7 @@ export class ScheduledVerification {
         segmentSizeBytes: segmentSizeBytes(),
         // Asked for after the archive was listed, what has just been uploaded would be missing from both.
         waiting: [...waiting()],
+        expectsWal: expectsWal(),
         signal,
       });
       const endedAt = now();

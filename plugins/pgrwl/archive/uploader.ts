@@ -8,12 +8,14 @@ import { yieldPoolThreads } from "../../common/system/pool-threads.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import { failureReason, isOfOneFile } from "../../common/wal-archive/errors.ts";
 import { BackOff } from "../receiver/back-off.ts";
+import type { ArchivePlace } from "./archive-place.ts";
 import type { LocalFile, LocalFiles } from "./local-files.ts";
 import { type UploadProblem, UploadTelemetry } from "./upload-telemetry.ts";
 
 export interface UploaderOptions {
   readonly archive: WalArchive;
   readonly files: LocalFiles;
+  readonly place: ArchivePlace;
   readonly concurrency: number;
   readonly firstBackOffMs: number;
   readonly longestBackOffMs: number;
@@ -149,10 +151,11 @@ export class Uploader {
   }
 
   async #upload(file: LocalFile, signal: AbortSignal): Promise<void> {
-    const { archive, files, log, now, onArchived, onChange } = this.#options;
+    const { archive, files, place, log, now, onArchived, onChange } = this.#options;
     const beganAt = performance.now();
     yieldPoolThreads();
     try {
+      await place.require(signal);
       const stored = await archive.put(file.name, files.pathOf(file.name), { signal });
       this.#storageWorks();
       this.#ownTroubles.delete(file.name);

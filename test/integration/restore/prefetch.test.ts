@@ -1,7 +1,7 @@
 /** The prefetcher of `restore-command`: what it fetches, when it stops, and that nobody depends on it. */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { prefetch } from "../../../plugins/common/wal-archive/prefetch.ts";
 import {
@@ -49,11 +49,12 @@ class Source implements WalSource {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-async function start(source: WalSource, { count = 4, idleMs = 60_000 } = {}) {
+async function start(source: WalSource, { count = 4, idleMs = 60_000, files = [] as string[] } = {}) {
   const owner = await createFolder("holdfast-prefetch");
   const destination = join(owner.path, "RECOVERYXLOG");
   const folder = prefetchFolder(destination, "source");
   await mkdir(folder, { recursive: true });
+  for (const name of files) await writeFile(join(folder, name), "x");
   const stopping = new AbortController();
   const running = prefetch({ source, folder, count, idleMs, signal: stopping.signal });
   return {
@@ -135,6 +136,38 @@ test("it ends when the folder is gone", async () => {
   await run.until(2, 3, 4, 5);
   await rm(join(run.folder, ".."), { recursive: true });
   await run.running;
+});
+
+test("what one that was killed has left behind is removed, but for whole segments", async () => {
+  await using owner = await createFolder("holdfast-prefetch");
+  const folder = prefetchFolder(join(owner.path, "RECOVERYXLOG"), "source");
+  await mkdir(folder, { recursive: true });
+  const left = [`${segment(3)}.part`, `.${segment(3)}.part.0123456789abcdef.holdfast-tmp`, "position.123"];
+  for (const name of left) await writeFile(join(folder, name), "x");
+  await writeFile(join(folder, segment(2)), walSegment({ number: 2 }));
+  notePosition(folder, { name: segment(1), segmentSizeBytes: mib });
+  const stopping = new AbortController();
+  const running = prefetch({ source: new Source(2), folder, count: 4, idleMs: 60_000, signal: stopping.signal });
+  await waitFor(
+    "the rest to be gone",
+    () => readdirSync(folder).sort().join() === [segment(2), "position", "prefetcher"].join(),
+  );
+  stopping.abort();
+  await running;
+});
+
+test("a folder that another user has prepared is not looked into", async () => {
+  await using owner = await createFolder("holdfast-prefetch");
+  const destination = join(owner.path, "RECOVERYXLOG");
+  const folder = prefetchFolder(destination, "source");
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, segment(2)), walSegment({ number: 2 }));
+  if (process.getuid?.() === 0) {
+    await chown(folder, 65534, 65534);
+    expect(takePrefetched(folder, segment(2), destination)).toBeUndefined();
+    await chown(folder, 0, 0);
+  }
+  expect(takePrefetched(folder, segment(2), destination)).toBe(mib);
 });
 
 test("a second one for the same folder ends at once", async () => {

@@ -7,10 +7,11 @@ import type { ArchiveSettingsInput } from "../../../plugins/common/wal-archive/s
 import { databaseContent } from "../../harness/database-content.ts";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createFolder } from "../../harness/folders.ts";
-import { startTcpProxy, type TcpProxy } from "../../harness/outage-proxy.ts";
+import { startTcpProxy } from "../../harness/outage-proxy.ts";
 import { startFrom } from "../../harness/postgres.ts";
 import { startS3Server } from "../../harness/s3/server.ts";
 import { startSshServer } from "../../harness/ssh.ts";
+import { troubleWith } from "../../harness/trouble.ts";
 import { giveTo, serverUser } from "../../harness/users.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { s3Settings, sftpSettings } from "../storage/storages.ts";
@@ -59,7 +60,7 @@ describeWith(["postgresql-15", "dist/holdfast", "openssh-server"], "recovery thr
     await using proxy = await startTcpProxy(s3.port);
     const through = { ...storage, endpoint: `http://127.0.0.1:${proxy.port}` };
     const flags = await restorer.configure({ storage: through, ...common });
-    await using trouble = troubleWith(proxy);
+    await using trouble = troubleWith(proxy, 700_000);
     await using server = await recover(backup(), restorer.command(flags));
     expect(digest(await databaseContent(server))).toEqual(digest(lost.content));
     expect(trouble.outages).toBeGreaterThan(0);
@@ -109,34 +110,6 @@ describeWith(["postgresql-15", "dist/holdfast", "openssh-server"], "recovery thr
     expect(digest(await databaseContent(server))).toEqual(digest(lost.content));
   }, 120_000);
 });
-
-/** Lets connections through for a while, cuts them, refuses new ones for a while, and so on. */
-function troubleWith(proxy: TcpProxy, bytes = 700_000): AsyncDisposable & { readonly outages: number } {
-  const ending = new AbortController();
-  let outages = 0;
-  const run = async () => {
-    while (!ending.signal.aborted) {
-      const before = proxy.accepted;
-      await waitFor("connections to cut", () => ending.signal.aborted || proxy.accepted > before, 60_000);
-      proxy.cutAfter(bytes);
-      await waitFor("data to be cut", () => ending.signal.aborted || proxy.open === 0, 60_000);
-      proxy.refuse(true);
-      outages++;
-      await Bun.sleep(300);
-      proxy.behave();
-    }
-  };
-  const running = run().catch(() => {});
-  return {
-    get outages() {
-      return outages;
-    },
-    async [Symbol.asyncDispose]() {
-      ending.abort();
-      await running;
-    },
-  };
-}
 
 /** So that a difference does not print megabytes. */
 const digest = (lines: readonly string[]) => createHash("sha256").update(lines.join("\n")).digest("hex");

@@ -9,6 +9,7 @@ import { openWalArchive } from "../../../plugins/common/wal-archive/open.ts";
 import { ServeClient } from "../../../plugins/common/wal-archive/serve-client.ts";
 import { archiveSettings } from "../../../plugins/common/wal-archive/settings.ts";
 import { WalSourceError } from "../../../plugins/common/wal-archive/wal-source.ts";
+import { systemIdentifierIn } from "../../../plugins/pgrwl/local-system.ts";
 import { addServeRoutes, ServeTelemetry } from "../../../plugins/pgrwl/serve-routes.ts";
 import { createFolder } from "../../harness/folders.ts";
 import { startTcpProxy } from "../../harness/outage-proxy.ts";
@@ -54,7 +55,14 @@ async function serve({
     servesPartial: () => state.partial,
   });
   const app = new Hono();
-  addServeRoutes(app, { lookup, token, telemetry, log: silent, segmentSizeBytes: () => segmentSizeBytes ?? 2 ** 20 });
+  addServeRoutes(app, {
+    lookup,
+    token,
+    telemetry,
+    log: silent,
+    segmentSizeBytes: () => segmentSizeBytes ?? 2 ** 20,
+    systemIdentifier: () => systemIdentifierIn(directory),
+  });
   const server = Bun.serve({ port: 0, reusePort: false, fetch: (request) => app.fetch(request) });
   cleanup.defer(() => server.stop(true));
   const owned = cleanup.move();
@@ -212,4 +220,41 @@ test("bytes that were changed on their way are no file", async () => {
   await using out = await createFolder("holdfast-serve-out");
   const client = new ServeClient({ address: `:${server.port}` });
   await expect(client.fetch(segment(3), join(out.path, "x"))).rejects.toMatchObject({ kind: "damaged" });
+});
+
+test("an agent may take long to decode a large segment; once it sends, silence is an outage", async () => {
+  const content = walSegment({ number: 3 });
+  const digest = createHash("sha256").update(content).digest("base64");
+  const headers = { "holdfast-wal": "whole", "repr-digest": `sha-256=:${digest}:` };
+  const answering = Promise.withResolvers<void>();
+  using server = Bun.serve({
+    port: 0,
+    reusePort: false,
+    async fetch() {
+      await answering.promise;
+      return new Response(content, { headers });
+    },
+  });
+  await using out = await createFolder("holdfast-serve-out");
+  const address = `:${server.port}`;
+  const impatient = new ServeClient({ address, answerMs: 50 });
+  await expect(impatient.fetch(segment(3), join(out.path, "x"))).rejects.toMatchObject({ kind: "outage" });
+  const patient = new ServeClient({ address, silenceMs: 50 });
+  const fetching = patient.fetch(segment(3), join(out.path, "x"));
+  setTimeout(answering.resolve, 200);
+  expect(await fetching).toBe("whole");
+});
+
+test("what an agent of another cluster does not have is not absent", async () => {
+  await using serving = await serve();
+  await using out = await createFolder("holdfast-serve-out");
+  const address = new URL(serving.url).host;
+  const ask = (systemIdentifier?: string) =>
+    new ServeClient({ address, systemIdentifier }).fetch(segment(9), join(out.path, "x"));
+  // Nobody knows whose it is: an agent that has received nothing yet.
+  expect(await ask("5")).toBeUndefined();
+  await serving.local(`${segment(3)}.partial`, 3);
+  expect(await ask("7331")).toBeUndefined();
+  expect(await ask()).toBeUndefined();
+  await expect(ask("5")).rejects.toMatchObject({ kind: "misconfigured", message: expect.stringContaining("7331") });
 });

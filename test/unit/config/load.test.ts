@@ -172,3 +172,19 @@ test("with problems elsewhere, what can be read of the instances is given all th
     { name: "part", intervalSeconds: undefined, timeoutSeconds: 3 },
   ]);
 });
+
+test("an agent has no address of its own where an instance has one", async () => {
+  const config = await configOf("listen: []\nplugins:\n  walg: { listen: :9351, metrics_path: /m }\n");
+  expect(config.listen).toEqual([]);
+  expect(config.instances[0]).toMatchObject({ listen: { host: "", port: 9351 }, metricsPath: "/m" });
+});
+
+test("a text in place of the file is the whole configuration; what lies in the folder is not read", async () => {
+  const files = { "holdfast.yml": "listen: :1\n", "plugins.d/a.yml": "a:\n" };
+  const config = await configOf(files, {
+    text: 'listen: :2\nplugins: { walg: { config: { x: "${X}" } } }\n',
+    environment: { X: "y" },
+  });
+  expect(config.listen).toEqual([{ host: "", port: 2 }]);
+  expect(config.instances.map(({ name, config: own }) => [name, own])).toEqual([["walg", { x: "y" }]]);
+});

@@ -89,7 +89,7 @@ const schema: [string, string, string[]][] = [
     "the plugin's settings one level too high",
     "plugins:\n  walg:\n    path: x\n",
     [
-      ':3:5: Cannot read plugins.walg: unknown key "path", expected one of plugin, interval, timeout, stale_after, labels, listen, web_config, config; the plugin\'s own settings stand below config:',
+      ':3:5: Cannot read plugins.walg: unknown key "path", expected one of plugin, interval, timeout, stale_after, labels, listen, metrics_path, web_config, config; the plugin\'s own settings stand below config:',
     ],
   ],
   [
@@ -124,7 +124,12 @@ const schema: [string, string, string[]][] = [
   ],
   ["a wrong address", "listen: 9847\n", [`:1:9: Cannot read listen 9847: ${address}`]],
   ["a wrong address in a list", "listen:\n  - :1\n  - x\n", [`:3:5: Cannot read listen[1] "x": ${address}`]],
-  ["no address", "listen: []\n", [":1:9: Cannot read listen: expected at least 1 item"]],
+  ["no address", "listen: []\n", [":1:9: Cannot read listen: expected an address, here or at an instance"]],
+  [
+    "a path that is none",
+    "plugins:\n  a:\n    metrics_path: metrics\n",
+    [':3:19: Cannot read plugins.a.metrics_path "metrics": expected a path such as "/metrics"'],
+  ],
   ["a wrong type", "max_requests: many\n", [':1:15: Cannot read max_requests "many": expected a number, found text']],
   ["a fraction", "max_requests: 1.5\n", [":1:15: Cannot read max_requests 1.5: expected a whole number"]],
   [

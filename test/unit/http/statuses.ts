@@ -19,6 +19,7 @@ export function instance(given: Partial<InstanceStatus>): InstanceStatus {
     lastError: undefined,
     facts: {},
     problem: undefined,
+    restorable: [],
     restarts: 0,
     series: 128,
     hasRoutes: false,

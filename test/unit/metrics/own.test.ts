@@ -14,6 +14,7 @@ const instance: OwnInstance = {
   collectFailures: 1,
   failures: new Map([["timeout", 1]]),
   restarts: 2,
+  restorable: [{ cluster: "main", source: "main", from: 1, to: 2, reason: undefined, walOnly: false }],
 };
 
 const facts = {

@@ -1,4 +1,5 @@
 /** S3's paged lists: objects, versions, uploads that were never completed. */
+import { StorageError, type StorageErrorKind } from "../errors.ts";
 import type { StoredObject } from "../storage.ts";
 import type { S3Client } from "./client.ts";
 import { etagOf } from "./upload.ts";
@@ -84,6 +85,9 @@ async function* pages(
   const what = `list s3://${client.target.bucket}/${first.prefix}`;
   for (let query: Record<string, string> = first; ; ) {
     const { text } = await client.send({ method: "GET", what, query, signal });
+    // Whatever else answers with success has no objects in its text, and must not pass for an empty bucket.
+    if (!/<(List\w+Result)[\s>][\s\S]*<\/\1>\s*$/.test(text))
+      throw noList(what, "misconfigured", "the answer is no list");
     yield text;
     if (textOf(text, "IsTruncated") !== "true") return;
     query = { ...first };
@@ -91,10 +95,13 @@ async function* pages(
       const value = textOf(text, element);
       if (value !== undefined) query[parameter] = parameter === "key-marker" ? decode(value, text) : value;
     }
-    // Without a way on, the same page would come for ever.
-    if (Object.keys(query).length === Object.keys(first).length) return;
+    if (Object.keys(query).length === Object.keys(first).length)
+      throw noList(what, "unavailable", "there is more, and the answer does not say how to ask for it");
   }
 }
+
+const noList = (what: string, kind: StorageErrorKind, found: string) =>
+  new StorageError(kind, `Cannot ${what}: ${found}; check endpoint, and what is between us and the S3 server`);
 
 const keyOf = (element: string, page: string): string => decode(textOf(element, "Key") ?? "", page);
 

@@ -13,6 +13,7 @@ import type {
   OperationOptions,
   PutOptions,
   PutResult,
+  RemoveOptions,
   Storage,
   StoredObject,
 } from "../storage.ts";
@@ -218,10 +219,14 @@ export class S3Storage implements Storage {
     }
   }
 
-  async removeUnfinished(before: Date, options: OperationOptions = {}): Promise<number> {
+  async removeUnfinished(before: Date, { folder = "", ...options }: RemoveOptions = {}): Promise<number> {
     const signal = this.#signal(options);
     let removed = 0;
-    for await (const { key, uploadId, initiated } of listUploads(this.#client, this.#prefix, signal)) {
+    for await (const { key, uploadId, initiated } of listUploads(
+      this.#client,
+      this.#prefix + folderPrefix(folder),
+      signal,
+    )) {
       if (initiated >= before) continue;
       const what = `abort an upload of ${this.#url(key)}`;
       await this.#client.send({ method: "DELETE", what, key, query: { uploadId }, signal });

@@ -15,6 +15,7 @@ import type {
   OperationOptions,
   PutOptions,
   PutResult,
+  RemoveOptions,
   Storage,
   StoredObject,
 } from "../storage.ts";
@@ -182,9 +183,9 @@ export class SftpStorage implements Storage {
     if (failure !== undefined) throw failure.error;
   }
 
-  async removeUnfinished(before: Date, options: OperationOptions = {}): Promise<number> {
+  async removeUnfinished(before: Date, { folder = "", ...options }: RemoveOptions = {}): Promise<number> {
     let removed = 0;
-    for await (const { name, attrs, isLeftOver } of this.#walk("", "", options)) {
+    for await (const { name, attrs, isLeftOver } of this.#walk(folderPrefix(folder), "", options)) {
       if (!isLeftOver || modifiedOf(attrs) >= before) continue;
       await this.#use(options, (files) => files.remove(this.#path(name, true)));
       removed++;

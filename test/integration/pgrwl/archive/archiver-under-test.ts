@@ -5,6 +5,7 @@ import type { LogFields, LogLevel } from "../../../../agent/sdk/log.ts";
 import { Archiver } from "../../../../plugins/pgrwl/archive/archiver.ts";
 import type { Position } from "../../../../plugins/pgrwl/archive/partial-shipping.ts";
 import { type ArchiveSectionInput, archiveSection } from "../../../../plugins/pgrwl/archive/settings.ts";
+import type { Beginning } from "../../../../plugins/pgrwl/archive/start-gap.ts";
 import type { Space } from "../../../../plugins/pgrwl/directory-space.ts";
 import { createFolder } from "../../../harness/folders.ts";
 import { waitFor } from "../../../harness/wait.ts";
@@ -16,6 +17,8 @@ export interface TestedArchiver extends AsyncDisposable {
   readonly lines: readonly (LogFields & { level: LogLevel; message: string })[];
   /** Where the receiver is; set it. */
   position: Position | undefined;
+  /** Where it began. */
+  beginning: Beginning | undefined;
   space: Space | undefined;
   /** Ms that the clock is ahead. */
   clockMs: number;
@@ -43,6 +46,7 @@ export async function startArchiver(section: ArchiveSectionInput, directory?: st
     log: { error: write("error"), warn: write("warn"), info: write("info"), debug: write("debug") },
     now: () => Date.now() + tested.clockMs,
     position: () => tested.position,
+    beginning: () => tested.beginning,
     space: async () => tested.space,
     onChange: () => {},
   });
@@ -53,6 +57,7 @@ export async function startArchiver(section: ArchiveSectionInput, directory?: st
     directory: received,
     lines,
     position: { timeline: 1, flushed: 0x10_0000n, segmentSizeBytes: mib },
+    beginning: undefined,
     space: undefined,
     clockMs: 0,
     run: () => void archiver.run(new AbortController().signal),

@@ -7,6 +7,7 @@ import { startLedger } from "../../../harness/ledger.ts";
 import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
 import { canMakeSmallDisk, createSmallDisk } from "../../../harness/small-disk.ts";
 import { waitFor } from "../../../harness/wait.ts";
+import { createRestorer, recover } from "../../restore/support.ts";
 import { slot, startInstance, writeWal } from "../faults/instance.ts";
 import { range } from "./archiver-under-test.ts";
 import { mib, namesIn, placeKinds, segmentsIn } from "./places.ts";
@@ -152,9 +153,10 @@ disks("a storage that is away for longer than the disk lasts (needs mounts or us
       await mkdir(directory);
       await using server = await startServer({ synchronous_standby_names: slot, wal_keep_size: "8GB" });
       // More than the disk has room for: what is archived makes way.
-      const config = { archive: { storage: place.storage, keep_local: 16 } };
+      const config = { archive: { storage: place.storage, keep_local: 16 }, serve: {} };
       await using instance = await startInstance(server, { directory, config });
       await instance.until("streaming");
+      await using backup = await server.baseBackup();
       await using ledger = await startLedger(server, { rowBytes: 4000 });
       const first = (await waitFor("a segment in the archive", async () => (await namesIn(archive))[0])) ?? "";
       place.proxy?.refuse(true);
@@ -162,6 +164,12 @@ disks("a storage that is away for longer than the disk lasts (needs mounts or us
       // At first it is full of what is archived, which makes way.
       await waitFor("a backlog", async () => ((await instance.value("pgrwl_upload_backlog_files")) ?? 0) >= 3);
       await instance.until("disk_full");
+      await instance.untilValue("pgrwl_receiver_state", { state: "disk_full" }, 1);
+      await instance.untilValue("pgrwl_archive_problem", { reason: "unavailable" }, 1);
+      expect(await instance.value("pgrwl_upload_backlog_bytes")).toBeGreaterThanOrEqual(3 * mib);
+      const oldest = await instance.value("pgrwl_upload_backlog_oldest_timestamp_seconds");
+      expect(Math.abs((oldest ?? 0) - Date.now() / 1000)).toBeLessThan(90);
+      expect(await instance.value("pgrwl_upload_failures_total", { reason: "unavailable" })).toBeGreaterThan(0);
       const acknowledged = ledger.acknowledged.size;
       const before = await segmentsIn(directory);
       place.proxy?.behave();
@@ -173,9 +181,17 @@ disks("a storage that is away for longer than the disk lasts (needs mounts or us
         const names = await namesIn(archive);
         return before.every((name) => names.includes(name));
       });
+      await instance.untilValue("pgrwl_upload_backlog_files", {}, 0);
+      await instance.untilValue("pgrwl_archive_problem", { reason: "unavailable" }, 0);
+      await instance.untilValue("pgrwl_receiver_state", { state: "disk_full" }, 0);
       const names = new Set([...(await namesIn(archive)), ...(await segmentsIn(directory))]);
       expect(names.has(first)).toBe(true);
       expect(isUnbroken([...names].sort())).toBe(true);
-    }, 90_000);
+      await server.crash();
+      await using restorer = await createRestorer();
+      const command = restorer.command(`--serve-addr=127.0.0.1:${instance.agent.port}/wal`);
+      await using restored = await recover(backup, command);
+      expect(await ledger.differences(restored)).toEqual([]);
+    }, 120_000);
   });
 });

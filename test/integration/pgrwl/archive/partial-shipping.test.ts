@@ -2,7 +2,12 @@
 import { expect, test } from "bun:test";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ArchivePlace } from "../../../../plugins/pgrwl/archive/archive-place.ts";
+import { LocalFiles } from "../../../../plugins/pgrwl/archive/local-files.ts";
+import { PartialShipping } from "../../../../plugins/pgrwl/archive/partial-shipping.ts";
+import { UploadTelemetry } from "../../../../plugins/pgrwl/archive/upload-telemetry.ts";
 import { describeWith } from "../../../harness/describe-with.ts";
+import { createFolder } from "../../../harness/folders.ts";
 import { segmentOf } from "../../../unit/plugins/pgrwl/receiver/wal-content.ts";
 import { startArchiver, uploaded } from "./archiver-under-test.ts";
 import { mib, nameOf, namesIn, placeKinds } from "./places.ts";
@@ -60,4 +65,43 @@ test("an outage is told once, and over by itself", async () => {
   place.proxy?.behave();
   await tested.until("the beginning", async () => (await namesIn(archive)).length === 1);
   expect(tested.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
+});
+
+const reaches = ({ content: bytes }: { content: Uint8Array }) => bytes.findLastIndex((byte) => byte !== 0) + 1;
+
+test("a beginning never gets shorter while the segment is received again, after a break or a restart", async () => {
+  await using place = await placeKinds.find(({ name: one }) => one === "local")?.start();
+  await using folder = await createFolder("holdfast-shipped");
+  if (!place) throw new Error("There is no folder");
+  await writeFile(join(folder.path, `${name}.partial`), content);
+  const { signal } = new AbortController();
+  const quiet = { error() {}, warn() {}, info() {}, debug() {} };
+  let position = at(500_000);
+  /** As a new process has it. */
+  const begin = async (compression: "gzip" | "zstd") => {
+    const archive = await place.open({ compression });
+    const files = new LocalFiles(folder.path, "here");
+    const telemetry = new UploadTelemetry();
+    const own = new ArchivePlace({ archive, files, isMounted: true });
+    const common = { archive, files, place: own, telemetry, log: quiet, now: Date.now, position: () => position };
+    const shipping = new PartialShipping({ ...common, intervalMs: 1000 });
+    return async (offset: number) => {
+      position = at(offset);
+      await shipping.ship(signal);
+      return reaches(await archive.read(`${name}.partial`));
+    };
+  };
+  const ship = await begin("gzip");
+  const full = await ship(500_000);
+  expect(full).toBeGreaterThan(499_000);
+  expect(await ship(1000)).toBe(full);
+  const shipOtherwise = await begin("zstd");
+  expect(await shipOtherwise(2000)).toBe(full);
+  expect(await shipOtherwise(600_000)).toBeGreaterThan(599_000);
+  // In two formats now. Who has read segments of the first looks for that one first.
+  await using archive = await place.open({ compression: "gzip" });
+  await writeFile(join(folder.path, nameOf(number - 1)), segmentOf({ timeline: 1, number: number - 1 }));
+  await archive.put(nameOf(number - 1), join(folder.path, nameOf(number - 1)));
+  await archive.read(nameOf(number - 1));
+  expect(reaches(await archive.read(`${name}.partial`))).toBeGreaterThan(599_000);
 });

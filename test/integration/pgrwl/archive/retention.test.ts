@@ -1,6 +1,6 @@
 /** What retention takes from an archive, and what holds it back. */
 import { expect, test } from "bun:test";
-import { mkdir, utimes, writeFile } from "node:fs/promises";
+import { mkdir, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { RetentionReport } from "../../../../plugins/pgrwl/archive/retention.ts";
@@ -14,7 +14,10 @@ const [local] = placeKinds;
 const day = 86_400;
 
 /** An archive of segments 1 to 9 on timeline 1 and 6 to 12 on timeline 2, one stored each day, the last one today. */
-async function startRetention(settings: object = {}, more: { oldestLocal?: string; segmentSizeBytes?: number } = {}) {
+async function startRetention(
+  settings: object = {},
+  more: { oldestLocal?: string; segmentSizeBytes?: number; aheadMs?: number } = {},
+) {
   await using cleanup = new AsyncDisposableStack();
   const place = cleanup.use(await (local?.start() ?? Promise.reject(new Error("There is no local storage"))));
   const archive = cleanup.use(await place.open());
@@ -54,7 +57,7 @@ async function startRetention(settings: object = {}, more: { oldestLocal?: strin
         settings: retention,
         password: undefined,
         log: { error: write, warn: write, info: write, debug: write },
-        now: () => Date.now(),
+        now: () => Date.now() + (more.aheadMs ?? 0),
         segmentSizeBytes: () => segmentSizeBytes || undefined,
         oldestLocal: () => oldestLocal,
         onReport: (one) => {
@@ -106,8 +109,8 @@ test("a dry run says the same, and deletes nothing", async () => {
 test("the newest segment stays, however old it is", async () => {
   await using tested = await startRetention({ keep: "1m" });
   await utimes(join(tested.root, "wal-archive", nameOf(12, 2)), 1e9, 1e9);
-  expect(await tested.run()).toMatchObject({ outcome: "done", keptFrom: nameOf(12, 2), heldBy: "the newest segment" });
-  expect(await tested.left()).toEqual(from(12));
+  expect(await tested.run()).toMatchObject({ outcome: "done", keptFrom: nameOf(11, 2), heldBy: "keep" });
+  expect(await tested.left()).toEqual(from(11));
 });
 
 test("what is in the receive directory stays in the archive, too", async () => {
@@ -189,6 +192,27 @@ test("labels that are gone, or are none, hold everything", async () => {
   await writeFile(path, "nothing");
   expect((await tested.run()).doubts.join()).toContain("cannot be read");
   expect(await tested.left()).toEqual(all);
+});
+
+test("a backup that cannot be looked into holds everything, although others can", async () => {
+  await using folder = await createFolder("holdfast-backups");
+  await mkdir(join(folder.path, "8"));
+  await writeFile(join(folder.path, "8", "backup_label"), label(8));
+  // A link that leads to itself: like a folder of another user's, it cannot be looked into, not even by root.
+  await symlink("2", join(folder.path, "2"));
+  await using tested = await startRetention({ keep_from: join(folder.path, "*", "backup_label") });
+  expect((await tested.run()).doubts.join()).toContain(join(folder.path, "2"));
+  expect(await tested.left()).toEqual(all);
+  await using deeper = await startRetention({ keep_from: join(folder.path, "**", "backup_label") });
+  expect((await deeper.run()).keptFrom).toBe(nameOf(8));
+});
+
+test("time is the storage's: a clock here that is years ahead, or a server that wrote nothing for years, takes nothing", async () => {
+  await using tested = await startRetention({}, { aheadMs: 5 * 365 * day * 1000 });
+  expect(await tested.run()).toMatchObject({ outcome: "done", heldBy: "keep" });
+  await using behind = await startRetention({});
+  await behind.run();
+  expect(await tested.left()).toEqual(expect.arrayContaining(await behind.left()));
 });
 
 test("before anything is known of the server nothing is deleted", async () => {

@@ -137,6 +137,7 @@ test.each([
     postgres: { host: "db1", user: "repl", password: "[REDACTED]", sslpassword: "[REDACTED]" },
     end_position: "1/A0",
     status_interval: "10s",
+    receive: true,
     receive_timeout: "1m0s",
     connect_timeout: "10s",
     back_off: { first: "1s", longest: "5s" },

@@ -38,6 +38,14 @@ test("without them both are asked for", () => {
   expect(problems({ main: {}, receiver: { no_loop: true } }).map(([key]) => key)).toEqual(["directory", "slot"]);
 });
 
+test("an instance that does not receive needs no slot, but must serve", () => {
+  expect(settings.parse({ directory: "/wal", receive: false, serve: {} })).toMatchObject({ receive: false, slot: "" });
+  expect(problems({ directory: "/wal", receive: false }).map(([key]) => key)).toEqual(["receive"]);
+  expect(problems({ directory: "/wal", receive: false, serve: { enabled: false } }).map(([key]) => key)).toEqual([
+    "receive",
+  ]);
+});
+
 test.each([
   [{ directory: "wal" }, "directory"],
   [{ slot: "Main" }, "slot"],
@@ -220,6 +228,8 @@ test("the JSON Schema accepts what the schema does", () => {
   expect(accepts(schema, { main: { directory: "/wal" }, receiver: { slot: "x" } })).toBe(true);
   expect(accepts(schema, { ...least, postgres: { port: 5432 } })).toBe(true);
   expect(accepts(schema, archived({ keep_local: 3, compression: { algorithm: "zstd", level: 9 } }))).toBe(true);
+  expect(accepts(schema, { directory: "/wal", receive: false, serve: {} })).toBe(true);
+  expect(accepts(schema, { directory: "/wal", receive: true })).toBe(false);
   expect(accepts(schema, { slot: "x" })).toBe(false);
   expect(accepts(schema, { ...least, directry: "x" })).toBe(false);
 });

@@ -11,7 +11,7 @@ import { Series } from "../../../../plugins/walg/series.ts";
 import type { ServerState } from "../../../../plugins/walg/server.ts";
 import { parseTimelines } from "../../../../plugins/walg/timelines.ts";
 import { parseVerification } from "../../../../plugins/walg/verification.ts";
-import { showWal } from "../../../../plugins/walg/wal-page.ts";
+import { archivedWal, showWal } from "../../../../plugins/walg/wal-page.ts";
 import { backupListOf } from "../../../../scripts/bench/walg-storage.ts";
 import { family, samplesOf } from "../../../harness/walg-page.ts";
 import { fixture } from "../../../harness/walg-stand-in.ts";
@@ -57,7 +57,7 @@ async function page(
     ...known,
   };
   if (knowledge.backups) showBackups(series, knowledge.backups, maxSeries, nowSeconds);
-  showWal(series, knowledge);
+  showWal(series, knowledge, archivedWal(knowledge));
   return toText(await toFamilies(metrics.all()));
 }
 const samples = async (...parameters: Parameters<typeof page>) => samplesOf(await page(...parameters));

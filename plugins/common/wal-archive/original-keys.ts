@@ -1,5 +1,5 @@
 /**
- * The keys of the original's own configuration, of all its generations, as they stand below `config:`: accepted, and
+ * The keys of the original's own configuration, of all its generations, as they stand in its files, and below `config:`: accepted, and
  * told how they are written here. Source: pgrwl v1.0.15 to v1.0.37, internal/config.
  */
 import { z } from "holdfast";
@@ -13,7 +13,7 @@ export interface SettingNote {
   readonly here: string;
 }
 
-interface OriginalKey {
+export interface OriginalKey {
   readonly key: string;
   readonly value: keyof typeof values;
   readonly here: string;

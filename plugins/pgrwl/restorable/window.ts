@@ -1,0 +1,72 @@
+/**
+ * From when to when one can restore with the WAL that is received. WAL alone restores nothing: only where a base backup is
+ * known is anything claimed.
+ */
+import type { RestorableWindow } from "holdfast";
+import { parseSegmentName, segmentStart } from "../../common/postgres/wal-segments.ts";
+import { isLabelPath } from "../archive/base-backups.ts";
+import type { Telemetry } from "../receiver/telemetry.ts";
+import type { Surveyed } from "./survey.ts";
+
+export interface WindowOptions {
+  /** Unix seconds. */
+  readonly now: number;
+  readonly telemetry: Telemetry;
+  readonly surveyed: Surveyed | undefined;
+  /** Why the newest survey could not be made. */
+  readonly failure: string | undefined;
+  readonly keepFrom: readonly string[];
+}
+
+/** None while nobody has looked yet. */
+export function restorableWindows(options: WindowOptions): RestorableWindow[] {
+  const { telemetry, surveyed, failure, keepFrom } = options;
+  const expectsBackups = keepFrom.some(isLabelPath);
+  if (surveyed === undefined) {
+    if (failure === undefined) return [];
+    return [{ reason: "archive_unreachable", detail: failure, walOnly: !expectsBackups }];
+  }
+  const { run, backups } = surveyed;
+  const known = backups.needs.filter(({ endedAt }) => endedAt !== undefined);
+  const walOnly = known.length === 0 && !expectsBackups;
+  const to = receivedUntil(telemetry, options.now) ?? run?.until;
+  if (walOnly) return [{ ...ofWalAlone(run?.since, to), ...failing(failure) }];
+  const usable = known.filter(({ segment }) => run !== undefined && startOf(segment, surveyed) >= run.oldestLsn);
+  const ends = usable.flatMap(({ endedAt }) => endedAt ?? []);
+  const from = ends.length === 0 ? undefined : ends.reduce((a, b) => Math.min(a, b));
+  const window = { from, to };
+  if (failure !== undefined) return [{ ...window, ...failing(failure) }];
+  if (known.length === 0) {
+    return [{ ...window, reason: "no_backup", detail: backups.doubts[0] ?? "keep_from names no base backup" }];
+  }
+  if (telemetry.list("gapOpen").some((isOpen) => isOpen > 0)) {
+    return [{ ...window, reason: "wal_gap", detail: "The server no longer has the WAL that comes next" }];
+  }
+  if (run === undefined) return [{ reason: "unknown", detail: "No segment of WAL is complete yet" }];
+  if (from === undefined) {
+    return [{ ...window, reason: "wal_gap", detail: "WAL is missing since every base backup that is known" }];
+  }
+  return [{ ...window, detail: backups.doubts[0] }];
+}
+
+const failing = (failure: string | undefined): Pick<RestorableWindow, "reason" | "detail"> =>
+  failure === undefined ? {} : { reason: "archive_unreachable", detail: failure };
+
+function ofWalAlone(from: number | undefined, to: number | undefined): RestorableWindow {
+  const detail =
+    "WAL without a gap; to restore, a base backup that began in this time is needed, and none is known here";
+  return { from, to, walOnly: true, detail };
+}
+
+function startOf(segment: string, { segmentSizeBytes }: Surveyed): bigint {
+  const parsed = parseSegmentName(segment, segmentSizeBytes);
+  return parsed === undefined ? -1n : segmentStart(parsed.number, segmentSizeBytes);
+}
+
+/** The moment up to which all that the server had is flushed here; undefined where nothing was heard of it yet. */
+function receivedUntil(telemetry: Telemetry, now: number): number | undefined {
+  const behindSince = telemetry.number("behindSince");
+  const heardAt = telemetry.state === "streaming" ? now : telemetry.number("lastMessageAt");
+  if (heardAt === 0) return undefined;
+  return behindSince > 0 ? Math.min(behindSince, heardAt) : heardAt;
+}

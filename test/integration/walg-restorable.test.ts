@@ -1,0 +1,92 @@
+/** What the plugin tells of restores, with a command that stands in for wal-g. */
+import { expect, test } from "bun:test";
+import { waitFor } from "../harness/wait.ts";
+import { samplesOf } from "../harness/walg-page.ts";
+import { start, WalgUnderTest } from "../harness/walg-plugin.ts";
+import { fixture } from "../harness/walg-stand-in.ts";
+
+const walg = new WalgUnderTest();
+type Timeline = Record<string, unknown>;
+const timelines = async (): Promise<Timeline[]> => JSON.parse(await fixture("f1/wal-show.json"));
+const backups = async (): Promise<Record<string, unknown>[]> => JSON.parse(await fixture("f1/backup-list.json"));
+
+/** The window after one collection. */
+async function windowOf() {
+  const test = await walg.plugin();
+  const samples = samplesOf(await test.collect());
+  return { window: test.instance.restorable?.()[0], samples };
+}
+
+test("a storage whose WAL goes on from a backup can be restored, from that backup's end", async () => {
+  const { window, samples } = await windowOf();
+  const from = samples.walg_pitr_earliest_timestamp_seconds ?? Number.NaN;
+  expect(window?.from).toBeCloseTo(from + 0.987, 3);
+  expect(window?.reason).toBeUndefined();
+  expect(window).toMatchObject({
+    to: Date.parse("2026-01-02T02:01:00.25Z") / 1000,
+    detail: expect.stringContaining("not known"),
+  });
+});
+
+test("its end is when the last WAL arrived, where that is known", async () => {
+  await walg.standIn.reply("st-ls-wal_005", {
+    stdout:
+      "type size last modified name\nobj 1000 2026-01-02 11:58:00 +0000 UTC 000000020000000000000051.lz4\nobj 1000 2026-01-02 11:50:00 +0000 UTC 000000020000000000000050.lz4\n",
+  });
+  const test = await walg.plugin({ wal_times: { enabled: true } });
+  const samples = samplesOf(await test.collect());
+  const latest = samples.walg_pitr_latest_timestamp_seconds;
+  expect(test.instance.restorable?.()[0]?.to).toBe(latest);
+  expect(latest).toBe(Date.parse("2026-01-02T11:58:00Z") / 1000);
+});
+
+test("a hole behind the newest backup is a gap, and says how large", async () => {
+  const [one = {}, two = {}] = await timelines();
+  const missing = ["000000020000000000000044", "000000020000000000000045"];
+  await walg.standIn.reply("wal-show", {
+    stdout: JSON.stringify([one, { ...two, missing_segments: missing, segments_count: 16, status: "LOST_SEGMENTS" }]),
+  });
+  const { window } = await windowOf();
+  expect(window).toMatchObject({
+    reason: "wal_gap",
+    from: expect.any(Number),
+    detail: expect.stringContaining("2 segments"),
+  });
+});
+
+test("without a backup, and with permanent ones alone, there is none", async () => {
+  await walg.standIn.reply("backup-list", { stdout: "[]\n" });
+  expect((await windowOf()).window).toMatchObject({ reason: "no_backup" });
+  const permanent = (await backups()).map((backup) => ({ ...backup, is_permanent: true }));
+  await walg.standIn.reply("backup-list", { stdout: JSON.stringify(permanent) });
+  expect((await windowOf()).window).toMatchObject({
+    reason: "no_backup",
+    detail: expect.stringContaining("permanent"),
+  });
+});
+
+test("backups without any WAL are a gap; as long as nobody told of WAL, nothing is known", async () => {
+  await walg.standIn.reply("wal-show", { stdout: "[]\n" });
+  await walg.standIn.reply("wal-verify-integrity-timeline", { status: 1, stderr: "no" });
+  expect((await windowOf()).window).toMatchObject({ reason: "wal_gap", detail: "No WAL is archived" });
+  await walg.standIn.reply("wal-show", { status: 1, stderr: "no" });
+  expect((await windowOf()).window).toMatchObject({ reason: "unknown" });
+});
+
+test("a storage that does not answer is told as that, with what was known before", async () => {
+  const test = await walg.plugin({ list: { interval: "50ms" }, storage: { interval: "50ms" } });
+  const stop = start(test);
+  try {
+    await test.collect();
+    const before = test.instance.restorable?.()[0];
+    for (const command of ["backup-list", "backup-list-short", "st-check-read", "st-ls"] as const) {
+      await walg.standIn.reply(command, { status: 1, stderr: "no route to host" });
+    }
+    const window = await waitFor("the reason", () =>
+      test.instance.restorable?.().find(({ reason }) => reason === "archive_unreachable"),
+    );
+    expect(window.from).toBe(before?.from);
+  } finally {
+    await stop();
+  }
+});

@@ -1,0 +1,174 @@
+/** What WAL and base backups together restore. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseLsn } from "../../../../plugins/common/postgres/lsn.ts";
+import { openWalArchive } from "../../../../plugins/common/wal-archive/open.ts";
+import { Telemetry } from "../../../../plugins/pgrwl/receiver/telemetry.ts";
+import { Survey, type Surveyed } from "../../../../plugins/pgrwl/restorable/survey.ts";
+import { restorableWindows, type WindowOptions } from "../../../../plugins/pgrwl/restorable/window.ts";
+import { createFolder, type TemporaryFolder } from "../../../harness/folders.ts";
+
+const mib = 2 ** 20;
+const lsn = (text: string) => parseLsn(text) ?? -1n;
+const segment = (number: number, timeline = 1) =>
+  `${timeline.toString(16).padStart(8, "0")}00000000${number.toString(16).padStart(8, "0")}`.toUpperCase();
+const label = (name: string, more = "") =>
+  `START WAL LOCATION: 0/300028 (file ${name})\nCHECKPOINT LOCATION: 0/300060\nSTART TIME: 2026-11-20 10:00:00 CET\n${more}`;
+
+let folder: TemporaryFolder;
+let directory: string;
+beforeEach(async () => {
+  folder = await createFolder("holdfast-restorable");
+  directory = join(folder.path, "wal");
+  await mkdir(directory);
+});
+afterEach(() => folder[Symbol.asyncDispose]());
+
+/** A segment that was completed so many seconds after 1970. */
+async function put(name: string, at: number, where = directory, bytes = mib): Promise<void> {
+  await mkdir(where, { recursive: true });
+  await writeFile(join(where, name), Buffer.alloc(bytes));
+  await utimes(join(where, name), at, at);
+}
+
+async function survey(options: { keepFrom?: string[]; archive?: string } = {}): Promise<Survey> {
+  const { archive: place } = options;
+  const archive =
+    place === undefined
+      ? undefined
+      : await openWalArchive(
+          { storage: { type: "local", directory: place }, compression: { algorithm: "none" } } as never,
+          { environment: {} },
+        );
+  const stopping = new AbortController();
+  const log = { error() {}, warn() {}, info() {}, debug() {} };
+  const one: Survey = new Survey({
+    directory,
+    archive: archive && (() => archive),
+    password: undefined,
+    keepFrom: options.keepFrom ?? [],
+    log,
+    segmentSizeBytes: () => undefined,
+    onEnd: () => stopping.abort(),
+  });
+  await one.run(stopping.signal);
+  return one;
+}
+
+test("WAL here goes on from the last hole to the newest segment, and says since when", async () => {
+  for (const number of [1, 2, 4, 5, 6]) await put(segment(number), 1000 * number);
+  expect((await survey()).last?.run).toEqual({
+    oldestLsn: lsn("0/400000"),
+    newestLsn: lsn("0/700000"),
+    since: 4000,
+    until: 6000,
+  });
+});
+
+test("the archive and the folder are one chain, over a change of the timeline too", async () => {
+  const archive = join(folder.path, "archive");
+  for (const number of [1, 2, 3]) await put(segment(number), 1000 * number, join(archive, "wal-archive"));
+  await put(segment(3, 2), 3500);
+  await put(segment(4, 2), 4000);
+  await writeFile(join(directory, "00000002.history"), "1\t0/300100\tno recovery target specified\n");
+  const { last, failure } = await survey({ archive });
+  expect(failure).toBeUndefined();
+  expect(last?.run).toMatchObject({ oldestLsn: lsn("0/100000"), newestLsn: lsn("0/500000"), since: 1000, until: 4000 });
+});
+
+test("base backups are those of keep_from with the time of their manifest, or of their history file", async () => {
+  await put(segment(3), 3000);
+  const backups = join(folder.path, "backups");
+  await mkdir(join(backups, "one"), { recursive: true });
+  await writeFile(join(backups, "one", "backup_label"), label(segment(3)));
+  await writeFile(join(backups, "one", "backup_manifest"), "{}");
+  await utimes(join(backups, "one", "backup_manifest"), 5000, 5000);
+  const history = join(backups, `${segment(4)}.00000028.backup`);
+  await writeFile(history, label(segment(4), "STOP TIME: 2026-11-20 10:05:00 UTC\n"));
+  const { last } = await survey({ keepFrom: [join(backups, "*/backup_label"), join(backups, "*.backup"), segment(1)] });
+  expect(last?.backups.needs.map(({ segment: from, endedAt }) => [from, endedAt])).toEqual([
+    [segment(3), 5000],
+    [segment(4), Date.parse("2026-11-20T10:05:00Z") / 1000],
+    [segment(1), undefined],
+  ]);
+});
+
+test("what pgrwl has stored in the archive counts, with the end that its marker tells", async () => {
+  const archive = join(folder.path, "archive");
+  await put(segment(3), 3000);
+  const backup = join(archive, "backups", "20261120100000");
+  await mkdir(backup, { recursive: true });
+  const marker = { start_lsn: 0x300028, stop_lsn: 0x300100, finished_at: "2026-11-20T10:05:00Z", manifest: null };
+  await writeFile(join(backup, "20261120100000.json"), JSON.stringify(marker));
+  const { last } = await survey({ archive });
+  expect(last?.backups.needs).toEqual([
+    { who: "the base backup 20261120100000", segment: segment(3), endedAt: Date.parse("2026-11-20T10:05:00Z") / 1000 },
+  ]);
+});
+
+test("a folder that is not made yet is no failure, one that cannot be read is", async () => {
+  await rm(directory, { recursive: true });
+  expect(await survey()).toMatchObject({ last: undefined, failure: undefined });
+  await writeFile(directory, "");
+  expect((await survey()).failure).toContain("ENOTDIR");
+});
+
+const now = 10_000;
+function window(given: Partial<WindowOptions> = {}, state: Telemetry["state"] = "streaming") {
+  const telemetry = given.telemetry ?? new Telemetry();
+  telemetry.state = state;
+  return restorableWindows({ now, telemetry, surveyed: undefined, failure: undefined, keepFrom: [], ...given })[0];
+}
+const surveyed = (endedAt: readonly (number | undefined)[], first = 3): Surveyed => ({
+  segmentSizeBytes: mib,
+  run: { oldestLsn: lsn("0/300000"), newestLsn: lsn("0/900000"), since: 3000, until: 9000 },
+  backups: {
+    needs: endedAt.map((at) => ({ who: "keep_from", segment: segment(first), endedAt: at })),
+    doubts: [],
+  },
+});
+
+test("with a base backup since which WAL is whole: from its end to now, less the lag", () => {
+  expect(window({ surveyed: surveyed([5000, 4000]) })).toEqual({ from: 4000, to: now, detail: undefined });
+  const telemetry = new Telemetry();
+  telemetry.set("behindSince", now - 30);
+  expect(window({ telemetry, surveyed: surveyed([4000]) })?.to).toBe(now - 30);
+  telemetry.set("lastMessageAt", now - 60);
+  expect(window({ telemetry, surveyed: surveyed([4000]) }, "waiting")?.to).toBe(now - 60);
+});
+
+test("a server that was never reached: to the newest segment", () => {
+  expect(window({ surveyed: surveyed([4000]) }, "connecting")?.to).toBe(9000);
+});
+
+test("without a base backup it is WAL only, and claims nothing; before anybody looked there is nothing", () => {
+  expect(window()).toBeUndefined();
+  expect(window({ surveyed: surveyed([]) })).toMatchObject({ from: 3000, to: now, walOnly: true });
+  expect(window({ surveyed: surveyed([undefined]), keepFrom: [segment(3)] })).toMatchObject({ walOnly: true });
+});
+
+test("base backups that keep_from should name, and does not, are missing", () => {
+  expect(window({ surveyed: surveyed([]), keepFrom: ["/backups/*/backup_label"] })).toMatchObject({
+    reason: "no_backup",
+  });
+});
+
+test("WAL that is missing since every base backup, or that the server no longer has, is a gap", () => {
+  expect(window({ surveyed: surveyed([4000], 2) })).toMatchObject({ reason: "wal_gap", from: undefined });
+  expect(window({ surveyed: { ...surveyed([4000]), run: undefined } })).toMatchObject({ reason: "unknown" });
+  const telemetry = new Telemetry();
+  telemetry.setInList("gapOpen", 1, 1);
+  expect(window({ telemetry, surveyed: surveyed([4000]) }, "refused")).toMatchObject({ reason: "wal_gap", from: 4000 });
+});
+
+test("an archive that cannot be looked at is told, with what was known", () => {
+  const failure = "connection refused";
+  expect(window({ surveyed: surveyed([4000]), failure })).toMatchObject({
+    from: 4000,
+    reason: "archive_unreachable",
+    detail: failure,
+  });
+  expect(window({ failure })).toMatchObject({ reason: "archive_unreachable", walOnly: true });
+  expect(window({ failure, keepFrom: ["/b/*"] })).toMatchObject({ reason: "archive_unreachable", walOnly: false });
+});
