@@ -98,9 +98,8 @@ async function answer(c: Context, options: ServeOptions, turns: AllTurns): Promi
     sending.use(await turns.send.take(signal));
     using _ = await turns.find.take(signal);
     const wholeOnly = c.req.query("partial") === "false";
-    const segmentSizeBytes = options.segmentSizeBytes();
-    const inMemory = (segmentSizeBytes ?? Number.POSITIVE_INFINITY) <= mostMemoryBytes;
-    const file = await ServedFile.find(lookup, name, { signal, wholeOnly, inMemory, segmentSizeBytes });
+    const inMemory = (options.segmentSizeBytes() ?? Number.POSITIVE_INFINITY) <= mostMemoryBytes;
+    const file = await ServedFile.find(lookup, name, { signal, wholeOnly, inMemory, mostBytes: mostMemoryBytes });
     if (file === undefined) {
       const systemIdentifier = await options.systemIdentifier();
       if (systemIdentifier !== undefined) c.header(systemHeader, systemIdentifier);

@@ -23,16 +23,17 @@ export class ServedFile {
   }
 
   /**
+   * @param options.mostBytes In memory; an object that decodes to more is not read on.
    * @param options.inMemory False: it goes through a file in the system's temporary folder, which has no name any more.
    * @returns Undefined where it is truly absent.
    */
   static async find(
     lookup: WalLookup,
     name: string,
-    { inMemory, ...options }: FetchOptions & { readonly inMemory: boolean },
+    { inMemory, mostBytes, ...options }: FetchOptions & { readonly inMemory: boolean; readonly mostBytes: number },
   ): Promise<ServedFile | undefined> {
     if (inMemory) {
-      const read = await lookup.read(name, options);
+      const read = await lookup.read(name, { ...options, mostBytes });
       if (read === undefined) return undefined;
       const { found, content, sha256 } = read;
       return new ServedFile(found, content.byteLength, sha256, content as Uint8Array<ArrayBuffer>);

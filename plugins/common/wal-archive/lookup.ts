@@ -66,7 +66,7 @@ export class WalLookup implements WalSource {
   }
 
   async fetch(name: string, path: string, options: FetchOptions = {}): Promise<Found | undefined> {
-    const limits = limitsOf(options);
+    const limits = withSignal(options.signal);
     const place = await this.#look(name, options, {
       local: (file) => ifThere(file, () => copyFile(file, path, constants.COPYFILE_FICLONE).then(() => true)),
       archived: (archive, file) => archive.fetch(file, path, limits).then(() => true),
@@ -74,9 +74,12 @@ export class WalLookup implements WalSource {
     return place?.found;
   }
 
-  /** The same in memory, with its checksum. */
-  async read(name: string, options: FetchOptions = {}): Promise<FoundContent | undefined> {
-    const limits = limitsOf(options);
+  /** The same in memory, with its checksum. @param options `mostBytes`: what decodes to more is damaged. */
+  async read(
+    name: string,
+    options: FetchOptions & { readonly mostBytes?: number } = {},
+  ): Promise<FoundContent | undefined> {
+    const limits = { ...withSignal(options.signal), mostBytes: options.mostBytes };
     const place = await this.#look(name, options, {
       local: (file) => ifThere(file, async () => withChecksum(await readFile(file))),
       archived: (archive, file) => archive.read(file, limits),
@@ -187,8 +190,6 @@ export class WalLookup implements WalSource {
     await this.#options.archive?.()[Symbol.asyncDispose]();
   }
 }
-
-const limitsOf = ({ signal, segmentSizeBytes }: FetchOptions) => ({ ...withSignal(signal), segmentSizeBytes });
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 
