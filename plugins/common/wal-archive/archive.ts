@@ -38,10 +38,8 @@ export interface Stored {
   readonly storedBytes: number;
 }
 
-export interface ReadOptions extends PutOptions {
-  /** Less than what a file of its kind may have. */
-  readonly mostBytes?: number | undefined;
-}
+/** `mostBytes`: less than what a file of its kind may have. */
+export type ReadOptions = PutOptions & { readonly mostBytes?: number | undefined };
 
 export interface Fetched {
   readonly objectName: string;
