@@ -1,5 +1,8 @@
 /** The road to an instance's own routes: its worker serves them on a private unix socket. */
+import { restoreLength } from "../system/told-length.ts";
 import type { Connection } from "./connection.ts";
+import { tellPipedBody } from "./piped-body.ts";
+import { ask, messageOf, send } from "./worker-request.ts";
 
 export interface Target {
   /** The worker's unix socket. */
@@ -25,29 +28,24 @@ export async function forward(
   onBroken: (cause: unknown) => void,
 ): Promise<Response> {
   connection?.allowSilence();
+  const path = pathBelow(request.url, prefix);
+  const asked = { socket, path, method: request.method, headers: requestHeaders(request, prefix, connection) };
   let response: Response;
   try {
-    response = await fetch(`http://worker${pathBelow(request.url, prefix)}`, {
-      unix: socket,
-      method: request.method,
-      headers: requestHeaders(request, prefix, connection),
-      body: request.body,
-      signal: request.signal,
-      redirect: "manual",
-      decompress: false,
-      timeout: false,
-      // A kept connection may lead to a worker that has ended; a new one on a unix socket costs microseconds.
-      keepalive: false,
-    } as BunFetchRequestInit);
+    response = await (request.body === null ? ask(asked, request.signal) : send(asked, request.body, request.signal));
   } catch (cause) {
     throw new UpstreamError("Cannot reach the instance", { cause });
   }
   const headers = new Headers(response.headers);
   dropHopByHop(headers);
+  restoreLength(headers);
+  const message = messageOf(response);
   if (response.body === null) connection?.endSilence();
   const body =
     response.body && relay(response.body, request.signal, { onBroken, onEnd: () => connection?.endSilence() });
-  return new Response(body, { status: response.status, statusText: response.statusText, headers });
+  const answer = new Response(body, { status: response.status, statusText: response.statusText, headers });
+  if (message) tellPipedBody(answer, { message, onBroken });
+  return answer;
 }
 
 /** The path and query as the client wrote them: `%2F` stays, and so does an empty segment. */
