@@ -4,6 +4,7 @@ import type { Connection, Fetch } from "./connection.ts";
 import { Guard, withHeaders } from "./guard.ts";
 import { listenError } from "./listen-error.ts";
 import { type NodeServer, serveByNode } from "./node-server.ts";
+import { reboundProblem } from "./rebound.ts";
 import type { WebConfig } from "./web-config.ts";
 import type { WebConfigWatch } from "./web-config-watch.ts";
 
@@ -21,6 +22,8 @@ export interface Listener {
 
 /** Seconds of silence after which a connection is cut, but for those of plugins' routes. */
 const idleSeconds = 10;
+/** The same once the answer of a plugin's route was handed on: its last bytes may still wait for a client that pauses. */
+const idleAfterAnswerSeconds = 120;
 /** How often a listener that could not be opened anew tries again. */
 const retryMs = 1000;
 
@@ -43,6 +46,10 @@ export function openListener(address: Address, fetch: Fetch, options: ListenerOp
   const listener = new OpenListener(address, fetch, options);
   listener.open();
   return listener;
+}
+
+interface Arrived extends Pick<Connection, "allowSilence" | "endSilence" | "secure"> {
+  peer(): string | undefined;
 }
 
 class OpenListener implements Listener {
@@ -143,17 +150,16 @@ class OpenListener implements Listener {
       http2: config?.http2 ?? false,
       fetch: (request, server) => {
         const peer = () => server.requestIP(request)?.address;
-        return this.#answer(request, { peer, allowSilence: () => server.timeout(request, 0), secure });
+        const allowSilence = () => server.timeout(request, 0);
+        const endSilence = () => server.timeout(request, idleAfterAnswerSeconds);
+        return this.#answer(request, { peer, allowSilence, endSilence, secure });
       },
       error: onError,
     };
     return Bun.serve(config?.tls ? { ...options, tls: { ...config.tls } } : options);
   }
 
-  async #answer(
-    request: Request,
-    { peer, allowSilence, secure }: { peer(): string | undefined; allowSilence(): void; secure: boolean },
-  ): Promise<Response> {
+  async #answer(request: Request, { peer, allowSilence, endSilence, secure }: Arrived): Promise<Response> {
     const readable = withUrl(request);
     if (!readable) return new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
     const config = this.#webConfig?.current;
@@ -165,7 +171,10 @@ class OpenListener implements Listener {
       secure,
       authenticated: config !== undefined && config.users.size > 0,
       allowSilence,
+      endSilence,
     };
+    const rebound = reboundProblem(request, connection);
+    if (rebound !== undefined) return new Response(`${rebound}\n`, { status: 403 });
     const response = refusal ?? (await this.#fetch(readable, { connection }));
     return config ? withHeaders(response, config) : response;
   }

@@ -13,6 +13,8 @@ export interface Peer {
   readonly address: string | undefined;
   /** Lets the connection be silent for as long as it likes. */
   allowSilence(): void;
+  /** The answer has no body to wait for. Of one that has, the end is seen here. */
+  endSilence(): void;
 }
 
 export interface NodeServerOptions {
@@ -61,7 +63,7 @@ async function stop(server: Server, force = false): Promise<void> {
 async function exchange(
   message: IncomingMessage,
   response: ServerResponse,
-  { answer, onError, server }: NodeServerOptions & { readonly server: Server },
+  { answer, onError, server, idleSeconds }: NodeServerOptions & { readonly server: Server },
 ): Promise<void> {
   const gone = new AbortController();
   response.on("close", () => {
@@ -76,6 +78,8 @@ async function exchange(
       : new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
     if (!server.listening) response.shouldKeepAlive = false;
     await send(answered, message, response);
+    // A plugin's route may have allowed it to be silent for as long as it likes.
+    message.socket.setTimeout(idleSeconds * 1000);
   } catch {
     // A body that breaks must not end as a whole one does. What broke it, who made it has said.
     message.socket.destroy();
@@ -85,6 +89,7 @@ async function exchange(
 const peerOf = (message: IncomingMessage): Peer => ({
   address: message.socket.remoteAddress,
   allowSilence: () => void message.socket.setTimeout(0),
+  endSilence: () => {},
 });
 
 /** Undefined: its Host header is no host. */

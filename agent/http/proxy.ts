@@ -40,7 +40,9 @@ export async function forward(
   dropHopByHop(headers);
   restoreLength(headers);
   const message = messageOf(response);
-  const body = response.body && relay(response.body, request.signal, onBroken);
+  if (response.body === null) connection?.endSilence();
+  const body =
+    response.body && relay(response.body, request.signal, { onBroken, onEnd: () => connection?.endSilence() });
   const answer = new Response(body, { status: response.status, statusText: response.statusText, headers });
   if (message) tellPipedBody(answer, { message, onBroken });
   return answer;
@@ -103,7 +105,7 @@ function requestHeaders(request: Request, prefix: string, connection: Connection
 function relay(
   body: ReadableStream<Uint8Array>,
   client: AbortSignal,
-  onBroken: (cause: unknown) => void,
+  { onBroken, onEnd }: { onBroken(cause: unknown): void; onEnd(): void },
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>(
@@ -111,8 +113,10 @@ function relay(
       async pull(controller) {
         try {
           const { done, value } = await reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
+          if (!done) return controller.enqueue(value);
+          // Before the end: after it, Bun no longer knows the connection of this request.
+          onEnd();
+          controller.close();
         } catch (cause) {
           if (!client.aborted) onBroken(cause);
           controller.error(cause);

@@ -74,9 +74,12 @@ export class WalLookup implements WalSource {
     return place?.found;
   }
 
-  /** The same in memory, with its checksum. */
-  async read(name: string, options: FetchOptions = {}): Promise<FoundContent | undefined> {
-    const limits = withSignal(options.signal);
+  /** The same in memory, with its checksum. @param options `mostBytes`: what decodes to more is damaged. */
+  async read(
+    name: string,
+    options: FetchOptions & { readonly mostBytes?: number } = {},
+  ): Promise<FoundContent | undefined> {
+    const limits = { ...withSignal(options.signal), mostBytes: options.mostBytes };
     const place = await this.#look(name, options, {
       local: (file) => ifThere(file, async () => withChecksum(await readFile(file))),
       archived: (archive, file) => archive.read(file, limits),
