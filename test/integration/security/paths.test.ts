@@ -70,9 +70,10 @@ test("no route gives a file outside of its folder, however its name is written",
 
 test("the sockets of the instances are in a folder that only the agent's user may enter", async () => {
   await using runtime = await createFolder("holdfast-runtime");
+  await using snapshots = await createFolder("holdfast-snapshots");
   await using agent = await startAgent(
     `plugins:
-  prom: { plugin: prombackup, config: { snapshot_dir: /nonexistent, prometheus: { url: "http://127.0.0.1:1" } } }
+  prom: { plugin: prombackup, config: { snapshot_dir: ${snapshots.path}, prometheus: { url: "http://127.0.0.1:1" } } }
 `,
     { env: { RUNTIME_DIRECTORY: runtime.path } },
   );

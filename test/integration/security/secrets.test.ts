@@ -3,13 +3,15 @@ import { expect, test } from "bun:test";
 import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runOnce, startAgent } from "../../harness/agent.ts";
+import { createFolder } from "../../harness/folders.ts";
+import { waitFor } from "../../harness/wait.ts";
 
 const password = "a-password-of-the-database";
-const yaml = `plugins:
+const yamlOf = (directory: string) => `plugins:
   wal:
     plugin: pgrwl
     config:
-      directory: /nonexistent/wal
+      directory: ${directory}
       slot: x
       postgres: { host: 127.0.0.1, port: 1, user: x, password: "\${file:password}" }
       serve: { token: "\${SECURITY_TEST_TOKEN}" }
@@ -17,7 +19,8 @@ const yaml = `plugins:
 const token = "a-token-of-twenty-letters";
 
 test("a secret's file that everybody can read is warned about, and no secret is on a page, in the log or in the process list", async () => {
-  await using agent = await startAgent(yaml, {
+  await using folder = await createFolder("holdfast-security");
+  await using agent = await startAgent(yamlOf(folder.path), {
     files: { password, certificate: "" },
     env: { SECURITY_TEST_TOKEN: token },
     waitReady: true,
@@ -36,12 +39,12 @@ test("a secret's file that everybody can read is warned about, and no secret is 
 }, 60_000);
 
 test("one that only its owner can read is not", async () => {
+  await using folder = await createFolder("holdfast-security");
   await using agent = await startAgent("", { files: { password } });
   await chmod(join(agent.folder, "password"), 0o600);
-  await agent.configure(yaml.replace("${SECURITY_TEST_TOKEN}", token));
+  await agent.configure(yamlOf(folder.path).replace("${SECURITY_TEST_TOKEN}", token));
   const before = agent.stderr.length;
   agent.signal("SIGHUP");
-  const { waitFor } = await import("../../harness/wait.ts");
   await waitFor("the reload", async () => agent.stderr.slice(before).some((line) => line.includes("reloaded")), 20_000);
   expect(agent.stderr.join("\n")).not.toContain("chmod 0600");
 }, 60_000);
