@@ -22,36 +22,10 @@ import {
   objectNameOf,
   type WalFileName,
 } from "./object-names.ts";
+import type { Fetched, PutOptions, ReadOptions, Stored } from "./transfers.ts";
 
 export type { ArchivedFile } from "./archived-file.ts";
-
-export interface PutOptions extends OperationOptions {
-  /** Where it is known, what a segment must have. */
-  readonly segmentSizeBytes?: number | undefined;
-}
-
-export interface Stored {
-  readonly objectName: string;
-  /** `present`: an equal file was there, in whatever format. */
-  readonly outcome: "stored" | "present";
-  /** Of the object. */
-  readonly storedBytes: number;
-}
-
-/** `mostBytes`: less than what a file of its kind may have. */
-export type ReadOptions = PutOptions & { readonly mostBytes?: number | undefined };
-
-export interface Fetched {
-  readonly objectName: string;
-  /** Of the object. */
-  readonly storedBytes: number;
-  /** Of the file, decoded. */
-  readonly sizeBytes: number;
-  /** Hexadecimal, of the file. */
-  readonly sha256: string;
-  /** Its first bytes, as {@link parseSegmentHeader} wants them. */
-  readonly head: Uint8Array;
-}
+export type { Fetched, PutOptions, ReadOptions, Stored } from "./transfers.ts";
 
 export interface ArchiveOptions {
   readonly storage: Storage;

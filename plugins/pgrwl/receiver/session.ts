@@ -54,8 +54,8 @@ export class Session {
   #stream: WalStream | undefined;
 
   constructor(options: SessionOptions) {
-    const { connection, settings, signal } = options;
     this.#options = options;
+    const { connection, settings, signal } = options;
     this.#server = new Server(connection, { signal, timeoutMs: settings.connectTimeoutMs });
   }
 
@@ -331,16 +331,15 @@ export class Session {
   /** Accepts a gap: whatever cannot be continued is moved, nothing is deleted. */
   #goBeyond(gap: GapError, files: WalFiles, state: ServerState, segmentSizeBytes: number): void {
     const { memory, settings, telemetry, tell, log } = this.#options;
-    const index = gapReasons.indexOf(gap.reason);
-    telemetry.addToList("gaps", index);
-    tell({ kind: "gap", reason: gap.reason, refused: false, message: gap.message });
     const { reason, message: error } = gap;
+    telemetry.addToList("gaps", gapReasons.indexOf(reason));
+    tell({ kind: "gap", reason, refused: false, message: error });
     if (reason === "slot_lost") log("warn", "The server has given the replication slot up; it is made anew", { error });
     else log("error", "There is a gap in the WAL; reception goes on behind it, as on_gap says", { reason, error });
     files.close();
     if (reason === "slot_lost") return;
     if (reason === "wal_removed") {
-      const hasSlot = memory.lostSlot !== undefined || state.slotLsn !== undefined;
+      const hasSlot = (memory.lostSlot ?? state.slotLsn) !== undefined;
       memory.beyondGap = memory.beyondGap === undefined && hasSlot ? "slot" : "server";
       return;
     }

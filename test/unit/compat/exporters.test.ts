@@ -110,7 +110,7 @@ test("prombackup-server: a flag goes before its variable, and an empty variable 
       prombackup: {
         listen: ":2",
         config: {
-          snapshot_dir: "/work/snapshots",
+          snapshot_dir: "/srv/snapshots",
           prometheus: { url: "http://localhost:9090" },
           autoprune: { interval: "15m", keep_within: "36h" },
         },

@@ -19,7 +19,7 @@ export interface Told {
   readonly cwd?: string;
 }
 
-export async function planOf(name: OriginalName, { args = [], environment = {}, cwd = "/work" }: Told) {
+export async function planOf(name: OriginalName, { args = [], environment = {}, cwd = "/srv" }: Told) {
   const { tool } = await tools[name]();
   return await tool.plan({ args, environment, cwd });
 }
