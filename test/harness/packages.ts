@@ -63,6 +63,7 @@ async function keyOf(executable: string): Promise<string> {
     "package*.json",
     "*.md",
     "agent/commands/*.ts",
+    "agent/compat/*.ts",
   ];
   const files = patterns.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: repository })]).sort();
   const hash = new Bun.CryptoHasher("sha256");
