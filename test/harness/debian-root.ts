@@ -27,7 +27,7 @@ const enter = 'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && sh
 
 /** debootstrap syncs each file to the disk, several times: in memory it takes half as long. */
 const make = `mount -t tmpfs none "$1"
-debootstrap --variant=minbase "$2" "$1/root" && tar -C "$1/root" --xattrs --exclude='./var/cache/apt/archives/*.deb' -cf "$3" .`;
+debootstrap --variant=minbase "$2" "$1/root" && tar -C "$1/root" --xattrs --exclude='*.deb' --exclude='*_Packages' -cf "$3" .`;
 
 /** A root with nothing installed in it yet, or why there can be none. Made once: another that needs one takes the same. */
 async function freshRootArchive(): Promise<string | { readonly reason: string }> {

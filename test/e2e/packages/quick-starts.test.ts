@@ -58,7 +58,7 @@ function quickStarts(root: DebianRoot): void {
   test("barman_exporter has every metric of its documents, and reads its file again", async () => {
     const file = "/etc/barman_exporter/config.yaml";
     await root.sh(`install -d /opt/barman_exporter /etc/barman_exporter
-      ln -s /usr/bin/holdfast /opt/barman_exporter/exporter
+      ln -s "$(command -v holdfast)" /opt/barman_exporter/exporter
       printf %s '${barmanExporterConfiguration}' >${file}`);
     const exporter = scene.start(`exec ${barmanExporter}`);
     const hasAll = (text: string) => barmanExporterMetrics.every((name) => text.includes(`\n${name}`));
