@@ -1,5 +1,4 @@
 /** An instance that receives nothing: it gives recoveries what is in the directory and in the archive, as the original's `serve` mode. */
-import { resolve } from "node:path";
 import type { PluginInstance, PluginStatus, SetupContext } from "holdfast";
 import { Hono } from "hono";
 import { messageOf } from "../common/storage/errors.ts";
@@ -32,9 +31,6 @@ export class ServingInstance implements PluginInstance {
       description: config.archive ? `${config.directory} and the archive` : config.directory,
       servesPartial: () => config.serve?.partial ?? true,
       expectsWal: () => true,
-      archiveIsInDirectory:
-        config.archive?.storage.type === "local" &&
-        resolve(config.archive.storage.directory) === resolve(config.directory),
     });
     if (config.serve?.token === undefined)
       log.warn("WAL is served to whoever can reach this instance, as far as the agent's web config lets them", {

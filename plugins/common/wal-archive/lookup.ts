@@ -30,8 +30,6 @@ export interface LookupOptions {
    * mounted, and they would else be told that there is no more.
    */
   expectsWal?(): boolean;
-  /** Whether the archive lies in that folder, as the original's local storage does: then WAL in either shows that the disk is there. */
-  readonly archiveIsInDirectory?: boolean;
 }
 
 export interface FoundContent {
@@ -136,8 +134,7 @@ export class WalLookup implements WalSource {
     if (!this.#options.expectsWal?.()) return;
     const archive = this.#options.archive?.();
     if (archive !== undefined) for await (const _ of archive.list(withSignal(signal))) return;
-    const counts = archive === undefined || this.#options.archiveIsInDirectory;
-    if (counts && (await readdir(directory)).some((name) => parseWalFileName(name))) return;
+    else if ((await readdir(directory)).some((name) => parseWalFileName(name))) return;
     throw new WalSourceError(
       "misconfigured",
       `Cannot restore from ${archive?.description ?? directory}: it holds no WAL at all; is it the right place, with the right prefix, and its disk mounted?`,

@@ -65,25 +65,6 @@ test("an archive that was emptied, or whose disk is away, has lost what was stor
   expect(await failure(lookup.fetch(segment(2), target))).toBe("misconfigured");
 });
 
-test.each([true, false])(
-  "an empty archive says nothing is lost only where it lies in a directory that has WAL: %p",
-  async (isInside) => {
-    await using place = await folders();
-    const { directory, archive, target } = place;
-    const lookup = new WalLookup({
-      ...options,
-      directory,
-      archive: () => archive,
-      expectsWal: () => true,
-      archiveIsInDirectory: isInside,
-    });
-    expect(await failure(lookup.fetch(segment(2), target))).toBe("misconfigured");
-    await writeFile(join(directory, segment(1)), walSegment({ number: 1 }));
-    if (isInside) expect(await lookup.fetch(segment(2), target)).toBeUndefined();
-    else expect(await failure(lookup.fetch(segment(2), target))).toBe("misconfigured");
-  },
-);
-
 test("without an archive the directory is all there is, and must be there and hold WAL", async () => {
   await using place = await folders();
   const { directory, target } = place;
