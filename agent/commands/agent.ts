@@ -94,6 +94,7 @@ export class Agent {
     await this.#host.apply(prepared.plan);
     this.#config = config;
     const addresses = this.#ports.urls().join(", ");
+    this.#warnOfOpenFiles(config);
     this.#log.info("holdfast is ready", {
       version,
       addresses,
@@ -148,7 +149,16 @@ export class Agent {
     if ("problems" in prepared) return prepared.problems;
     await this.#applyWhole(config, prepared.plan);
     configureLog(config.log);
+    this.#warnOfOpenFiles(config);
     return [];
+  }
+
+  #warnOfOpenFiles({ openSecretFiles = [] }: AgentConfig): void {
+    for (const file of openSecretFiles)
+      this.#log.warn("Every user of this machine can read a file of the configuration's secrets", {
+        file,
+        remedy: "chmod 0600",
+      });
   }
 
   async #applyWhole(config: AgentConfig, plan: Plan): Promise<void> {

@@ -16,6 +16,7 @@ import {
 import { systemIdentifierOf } from "../../plugins/common/wal-archive/segment-file.ts";
 import { isExecutable } from "../host/executable.ts";
 import { endOnStop } from "../system/signals.ts";
+import { forTerminal } from "../system/terminal.ts";
 import { type Command, type FlagValues, UsageError } from "./command.ts";
 
 const status = {
@@ -94,7 +95,7 @@ async function restore(flags: FlagValues, name: string, destination: string): Pr
     const taken = await take(folder, name, destination, systemIdentifier);
     if (taken) return status.found;
   }
-  const { openSource, readRetryMs } = await import("./restore-source.ts");
+  const { openSource, readRetryMs, tokenFileWarning } = await import("./restore-source.ts");
   const { restoreFailure, restoreFile } = await import("../../plugins/common/wal-archive/restore.ts");
   let said = "";
   try {
@@ -118,7 +119,12 @@ async function restore(flags: FlagValues, name: string, destination: string): Pr
     }
     if (isAhead && restored.found === "whole" && makePrefetchFolder(folder)) {
       notePosition(folder, { name, segmentSizeBytes: restored.sizeBytes });
-      if (!isPrefetching(folder)) startPrefetcher(flags, folder);
+      if (!isPrefetching(folder)) {
+        // Once for a recovery, not for each segment.
+        const warning = tokenFileWarning(flags);
+        if (warning !== undefined) complain(warning);
+        startPrefetcher(flags, folder);
+      }
     }
     return status.found;
   } catch (error) {
@@ -187,5 +193,5 @@ async function bePrefetcher(flags: FlagValues, folder: string): Promise<number> 
 const prefetcherIdleMs = 30_000;
 
 function complain(text: string): void {
-  process.stderr.write(`holdfast restore-command: ${text.replaceAll(/\s*\n\s*/g, " ")}\n`);
+  process.stderr.write(`holdfast restore-command: ${forTerminal(text.replaceAll(/\s*\n\s*/g, " "))}\n`);
 }

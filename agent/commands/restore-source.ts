@@ -1,4 +1,5 @@
 /** Where `restore-command` fetches from, as its flags say. Loads only what that source needs: it is on the way of each segment. */
+import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { WalSource } from "../../plugins/common/wal-archive/wal-source.ts";
 import { type FlagValues, UsageError } from "./command.ts";
@@ -37,6 +38,15 @@ export async function openSource(flags: FlagValues, systemIdentifier?: string): 
     servesPartial: () => instance.servesPartial,
     expectsWal: () => true,
   });
+}
+
+/** Whoever reads the token can fetch all that was ever written to the database. Undefined: nobody else can. */
+export function tokenFileWarning(flags: FlagValues): string | undefined {
+  const path = flags.text("token-file");
+  const mode = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })?.mode;
+  return mode === undefined || (mode & 0o004) === 0
+    ? undefined
+    : `every user of this machine can read the token in ${path}: chmod 0600 it`;
 }
 
 const defaultRetryMs = 60_000;

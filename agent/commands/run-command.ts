@@ -1,4 +1,6 @@
 /** From the arguments behind a command's name to its exit status. */
+
+import { forTerminal } from "../system/terminal.ts";
 import { type Command, commandHelp, parseCommandLine, UsageError } from "./command.ts";
 
 /**
@@ -30,5 +32,5 @@ export async function runCommand(command: Command, args: readonly string[], prog
 /** Zod, which is needed to show some errors, is a good part of the start of a command that has none. */
 export async function complainOf(error: unknown, program = "holdfast"): Promise<void> {
   const text = await import("../host/failures.ts").then(({ messageOf }) => messageOf(error)).catch(() => String(error));
-  process.stderr.write(`${program}: ${text}\n`);
+  process.stderr.write(`${program}: ${forTerminal(text)}\n`);
 }

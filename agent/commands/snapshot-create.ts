@@ -2,6 +2,7 @@
 import { readFile, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { endOnStop } from "../system/signals.ts";
+import { forTerminal } from "../system/terminal.ts";
 import { type Command, type FlagValues, UsageError } from "./command.ts";
 import { Download, DownloadError, type Received } from "./snapshot/download.ts";
 import { type Output, openOutput, resumeOutput } from "./snapshot/output.ts";
@@ -54,7 +55,7 @@ interface Wanted {
   readonly format: string;
 }
 
-const say = (message: string) => void process.stderr.write(`holdfast: ${message}\n`);
+const say = (message: string) => void process.stderr.write(`holdfast: ${forTerminal(message)}\n`);
 
 async function save(
   server: SnapshotServer,

@@ -1,6 +1,7 @@
 /** `holdfast snapshot list`: what a server has, or a target. */
 import type { BackupManifest } from "../../plugins/common/archive/backup-manifest.ts";
 import { endOnStop } from "../system/signals.ts";
+import { forTerminal } from "../system/terminal.ts";
 import type { Command } from "./command.ts";
 import { listBackups } from "./snapshot/backup-files.ts";
 import { sizeText } from "./snapshot/progress.ts";
@@ -72,6 +73,7 @@ function columns(lines: readonly (readonly string[])[]): string {
     .map(
       (line) =>
         `${line
+          .map(forTerminal)
           .map((cell, column) => cell.padEnd(widths[column] ?? 0))
           .join("  ")
           .trimEnd()}\n`,

@@ -1,6 +1,6 @@
 /** `holdfast snapshot restore`: a verified snapshot in an empty data folder, or nothing. */
 import { cp, mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { unpackSnapshot } from "../../plugins/common/archive/snapshot-archive.ts";
 import { syncFolder } from "../../plugins/common/archive/write-all.ts";
 import { LocalStorage } from "../../plugins/common/storage/local.ts";
@@ -172,10 +172,21 @@ async function chown(staging: string, folder: string, owner: string | undefined)
   if ((await child.exited) !== 0) throw new Error(`Cannot set the owner: ${complaint.trim()}`);
 }
 
-/** Moves the blocks to their place, each in one step. @returns Their ULIDs. */
+/** Moves the blocks to their place, each in one step; all of them or none. @returns Their ULIDs. @throws {Error} */
 async function publish(staging: string, folder: string): Promise<string[]> {
   const blocks = (await readdir(staging)).sort();
-  for (const ulid of blocks) await rename(join(staging, ulid), join(folder, ulid));
+  // Looked at again: a Prometheus may have been started on the folder meanwhile.
+  await claimDataFolder(folder, basename(staging));
+  const moved: string[] = [];
+  try {
+    for (const ulid of blocks) {
+      await rename(join(staging, ulid), join(folder, ulid));
+      moved.push(ulid);
+    }
+  } catch (error) {
+    for (const ulid of moved) await rm(join(folder, ulid), { recursive: true, force: true });
+    throw error;
+  }
   await rmdir(staging);
   await syncFolder(folder);
   return blocks;

@@ -7,6 +7,8 @@ export interface AgentConfig {
   readonly listen: readonly Address[];
   /** Absolute path; undefined: no third-party plugins. */
   readonly pluginDir: string | undefined;
+  /** Files with secrets that every user of the machine can read. */
+  readonly openSecretFiles?: readonly string[];
   readonly log: { readonly level: LogLevel; readonly format: "logfmt" | "json" };
   /** Absolute path of a file in exporter-toolkit's format, for every listener. */
   readonly webConfig: string | undefined;

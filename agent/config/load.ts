@@ -64,6 +64,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
     },
     webConfig:
       flags.webConfig ?? (settings.web_config === undefined ? undefined : resolve(folder, settings.web_config)),
+    ...(sources.openSecretFiles.length > 0 ? { openSecretFiles: sources.openSecretFiles } : {}),
     enableReload: settings.enable_reload,
     maxRequests: flags.maxRequests ?? settings.max_requests,
     instances,

@@ -94,7 +94,9 @@ export const settingsSchema = z.strictObject({
     ),
   plugin_dir: path
     .optional()
-    .describe("Folder of third-party plugins: `NAME.ts`, `NAME.js` or `NAME/index.ts`. Default: none."),
+    .describe(
+      "Folder of third-party plugins: `NAME.ts`, `NAME.js` or `NAME/index.ts`; neither it nor a plugin may be writable by every user. Default: none.",
+    ),
   log: logSchema.nullish().describe("How the agent logs."),
   web_config: path
     .optional()

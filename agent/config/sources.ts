@@ -1,5 +1,5 @@
 /** The files of a configuration: the main one and those of `plugins.d` beside it, read into one set of entries. */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Problem } from "./config.ts";
 import { formatPlace } from "./problems.ts";
@@ -14,6 +14,8 @@ import { parseYaml, readYamlFile, type YamlFile, type YamlRead } from "./yaml-fi
 export interface Sources {
   /** The main file's top level; undefined where it could not be read. */
   readonly main: WrittenEntry | undefined;
+  /** Absolute paths of `${file:…}` that every user of the machine can read, certificates left out. */
+  readonly openSecretFiles: readonly string[];
   /** Instances of all files by name, in the order of files. */
   readonly instances: ReadonlyMap<string, WrittenEntry>;
 }
@@ -37,7 +39,9 @@ export async function readSources(
   for (const name of names) reads.push(await readYamlFile(resolve(cwd, name), name));
   for (const problem of reads.flatMap((read) => ("problems" in read ? read.problems : []))) report(problem);
 
-  const value = await valuesOf(reads, { environment, folder: dirname(resolve(cwd, file)) });
+  const openSecretFiles: string[] = [];
+  const sought = { environment, folder: dirname(resolve(cwd, file)) };
+  const value = await valuesOf(reads, sought, (path) => openSecretFiles.push(path));
   const [main, ...others] = reads.map((read) => topLevel(read, value, report));
   if (main && !isMapping(main.written.value)) {
     const found = main.written.value === null ? "nothing in it" : "no mapping at its top level";
@@ -46,7 +50,7 @@ export async function readSources(
   const plugins = main?.written.children.get("plugins")?.written;
   const instances = new Map(isMapping(plugins?.value) ? plugins?.children : []);
   for (const other of others) if (other) addInstances(other, instances, report);
-  return { main: isMapping(main?.written.value) ? main : undefined, instances };
+  return { main: isMapping(main?.written.value) ? main : undefined, openSecretFiles, instances };
 }
 
 async function filesOfPluginsFolder(file: string, cwd: string, report: (problem: Problem) => void): Promise<string[]> {
@@ -67,14 +71,27 @@ async function filesOfPluginsFolder(file: string, cwd: string, report: (problem:
 type Sought = { readonly environment: Readonly<Record<string, string | undefined>>; readonly folder: string };
 
 /** Reads what stands behind all references, each once. */
-async function valuesOf(reads: readonly YamlRead[], sought: Sought): Promise<(reference: Reference) => Resolved> {
+async function valuesOf(
+  reads: readonly YamlRead[],
+  sought: Sought,
+  foundOpen: (path: string) => void,
+): Promise<(reference: Reference) => Resolved> {
   const keyOf = ({ kind, name, fallback }: Reference) => JSON.stringify([kind, name, fallback]);
   const values = new Map<string, Resolved>();
   for (const reference of reads.flatMap((read) => ("yaml" in read ? referencesIn(read.yaml) : []))) {
     const key = keyOf(reference);
-    if (!values.has(key)) values.set(key, await resolveReference(reference, sought));
+    if (values.has(key)) continue;
+    const resolved = await resolveReference(reference, sought);
+    values.set(key, resolved);
+    const path = resolve(sought.folder, reference.name);
+    if (reference.kind === "file" && "value" in resolved && (await isOpenSecret(path, resolved.value))) foundOpen(path);
   }
   return (reference) => values.get(keyOf(reference)) ?? { missing: "it was not looked up" };
+}
+
+async function isOpenSecret(path: string, value: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true && (found.mode & 0o004) !== 0 && !value.includes("BEGIN CERTIFICATE");
 }
 
 function topLevel(

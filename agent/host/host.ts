@@ -14,7 +14,7 @@ import { History } from "./history.ts";
 import { Instance } from "./instance.ts";
 import type { InstanceDependencies, Prepared } from "./instance-dependencies.ts";
 import { PluginFailure, PluginWorker } from "./plugin-worker.ts";
-import { type Catalogue, findPlugins, sourceDigest } from "./plugins.ts";
+import { type Catalogue, findPlugins, OpenToAllError, sourceDigest } from "./plugins.ts";
 import type { PlainCheckResult, PluginSource } from "./protocol.ts";
 
 export interface HostDependencies {
@@ -228,7 +228,8 @@ async function readCatalogue(config: AgentConfig): Promise<{ catalogue: Catalogu
     return { catalogue: await findPlugins(config.pluginDir), problems: [] };
   } catch (error) {
     const found = (error as { code?: string }).code === "ENOTDIR" ? "it is no folder" : reasonOf(error);
-    const message = `${config.pluginDir}: ${found}, expected a folder of plugins`;
+    const message =
+      error instanceof OpenToAllError ? error.message : `${config.pluginDir}: ${found}, expected a folder of plugins`;
     return { catalogue: await findPlugins(undefined), problems: problemsWith(config, ["plugin_dir"], message) };
   }
 }

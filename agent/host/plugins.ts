@@ -7,16 +7,23 @@ import type { PluginSource } from "./protocol.ts";
 /** Plugins by name; a name that two files (or a file and the executable) claim maps to the reason it cannot be used. */
 export type Catalogue = ReadonlyMap<string, PluginSource | { readonly problem: string }>;
 
+/** Every user of this machine may put a plugin there. */
+export class OpenToAllError extends Error {
+  override readonly name = "OpenToAllError";
+}
+
 const pluginName = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const fileName = /^([A-Za-z][A-Za-z0-9_-]*)\.(?:ts|js)$/;
 
 /**
  * Reads `plugin_dir`: `NAME.ts`, `NAME.js` and `NAME/index.ts`. Tests, declarations and hidden files are passed over.
- * @throws {Error} The directory cannot be read.
+ * @throws {Error} The directory cannot be read, or others may write to it.
  */
 export async function findPlugins(pluginDir: string | undefined): Promise<Catalogue> {
   const found = new Map<string, string[]>();
   if (pluginDir !== undefined) {
+    const openness = await opennessOf(pluginDir);
+    if (openness !== undefined) throw new OpenToAllError(openness);
     for (const entry of await readdir(pluginDir)) {
       const file = join(pluginDir, entry);
       const match = fileName.exec(entry);
@@ -29,6 +36,12 @@ export async function findPlugins(pluginDir: string | undefined): Promise<Catalo
   for (const name of Object.keys(builtInPlugins)) catalogue.set(name, { builtIn: name });
   for (const [name, files] of [...found].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const [file = ""] = files;
+    const openness =
+      (await opennessOf(file)) ?? (file.endsWith("/index.ts") ? await opennessOf(dirname(file)) : undefined);
+    if (openness !== undefined) {
+      catalogue.set(name, { problem: `the plugin ${JSON.stringify(name)} is not loaded: ${openness}` });
+      continue;
+    }
     const claims = [...(catalogue.has(name) ? ["the executable"] : []), ...files];
     catalogue.set(
       name,
@@ -38,6 +51,13 @@ export async function findPlugins(pluginDir: string | undefined): Promise<Catalo
     );
   }
   return catalogue;
+}
+
+/** Whoever writes a plugin runs as the agent. @returns Why what stands there may be anybody's; undefined where it is not. */
+async function opennessOf(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined || (found.mode & 0o002) === 0) return undefined;
+  return `every user of this machine may write to ${path}: chmod o-w it`;
 }
 
 async function isFile(path: string): Promise<boolean> {

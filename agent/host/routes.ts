@@ -1,6 +1,7 @@
 /** A plugin's routes, served to the agent alone: on a private unix socket of the instance's worker. */
 import type { Hono } from "hono";
 import type { Log } from "../sdk/log.ts";
+import { tellLength } from "../system/told-length.ts";
 import { toFailure } from "./failures.ts";
 
 /** Time that running requests have to end; one that streams for ever must not hold up a reload. */
@@ -21,7 +22,7 @@ export class Routes {
         // Downloads may pause as long as they like.
         server.timeout(request, 0);
         const response: unknown = await app.fetch(request);
-        if (response instanceof Response) return response;
+        if (response instanceof Response) return tellLength(response);
         throw new TypeError("The plugin's route returned no Response");
       },
       error(error) {

@@ -8,6 +8,8 @@ export interface Connection {
   readonly authenticated: boolean;
   /** Lets the connection be silent for as long as it likes: for downloads that pause. */
   allowSilence(): void;
+  /** The answer was handed on: a client that sends and takes nothing more is cut after two minutes. */
+  endSilence(): void;
 }
 
 /** Hono's `c.env`; without a listener (in a test) there is no connection. */

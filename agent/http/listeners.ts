@@ -3,6 +3,8 @@ import { type Address, formatAddress, type Log } from "../sdk/index.ts";
 import type { Connection, Fetch } from "./connection.ts";
 import { Guard, withHeaders } from "./guard.ts";
 import { listenError } from "./listen-error.ts";
+import { type NodeServer, serveByNode } from "./node-server.ts";
+import { reboundProblem } from "./rebound.ts";
 import type { WebConfig } from "./web-config.ts";
 import type { WebConfigWatch } from "./web-config-watch.ts";
 
@@ -20,27 +22,41 @@ export interface Listener {
 
 /** Seconds of silence after which a connection is cut, but for those of plugins' routes. */
 const idleSeconds = 10;
+/** The same once the answer of a plugin's route was handed on: its last bytes may still wait for a client that pauses. */
+const idleAfterAnswerSeconds = 120;
 /** How often a listener that could not be opened anew tries again. */
 const retryMs = 1000;
 
-type Server = Bun.Server<undefined>;
+type Server = Bun.Server<undefined> | NodeServer;
+
+export interface ListenerOptions {
+  /** Always those of `current`; when a certificate changes, the port is opened anew in place. */
+  readonly webConfig?: WebConfigWatch | undefined;
+  readonly log?: Log | undefined;
+  /** Answers whose body streams keep their Content-Length; without TLS only. */
+  readonly keepsLength?: boolean | undefined;
+}
 
 /**
- * Opens an address. With a web config, TLS, users and headers are always those of `webConfig.current`; when a
- * certificate changes, the port is opened anew in place: running requests end as they began, new ones see the new one.
+ * Opens an address. When a certificate changes, running requests end as they began, new ones see the new one.
  * @param address Host empty: all interfaces, IPv6 and IPv4. Port 0: a free one.
  * @throws {Error} Cannot listen: which address, why, and what to do.
  */
-export function openListener(address: Address, fetch: Fetch, webConfig?: WebConfigWatch, log?: Log): Listener {
-  const listener = new OpenListener(address, fetch, webConfig, log);
+export function openListener(address: Address, fetch: Fetch, options: ListenerOptions = {}): Listener {
+  const listener = new OpenListener(address, fetch, options);
   listener.open();
   return listener;
+}
+
+interface Arrived extends Pick<Connection, "allowSilence" | "endSilence" | "secure"> {
+  peer(): string | undefined;
 }
 
 class OpenListener implements Listener {
   readonly #fetch: Fetch;
   readonly #webConfig: WebConfigWatch | undefined;
   readonly #log: Log | undefined;
+  readonly #keepsLength: boolean;
   readonly #guard = new Guard();
   /** Servers that have connections; the last is the one that accepts. */
   readonly #servers = new Set<Server>();
@@ -52,12 +68,13 @@ class OpenListener implements Listener {
   #unsubscribe: (() => void) | undefined;
   #stopped = false;
 
-  constructor(address: Address, fetch: Fetch, webConfig: WebConfigWatch | undefined, log: Log | undefined) {
+  constructor(address: Address, fetch: Fetch, { webConfig, log, keepsLength = false }: ListenerOptions) {
     this.#address = address;
     this.#hostname = address.host === "" ? "::" : address.host;
     this.#fetch = fetch;
     this.#webConfig = webConfig;
     this.#log = log;
+    this.#keepsLength = keepsLength;
   }
 
   get address(): Address {
@@ -108,10 +125,22 @@ class OpenListener implements Listener {
   }
 
   #start(config: WebConfig | undefined): Server {
+    const address = { hostname: this.#hostname, port: this.#address.port };
+    const onError = (error: Error) => {
+      this.#log?.error("Cannot answer a request", { error: error.message });
+      return new Response("Cannot answer the request: an error in holdfast, its log has more\n", { status: 500 });
+    };
+    if (this.#keepsLength && config?.tls === undefined) {
+      return serveByNode({
+        ...address,
+        idleSeconds,
+        answer: (request, peer) => this.#answer(request, { peer: () => peer.address, ...peer, secure: false }),
+        onError,
+      });
+    }
     const secure = config?.tls !== undefined;
     const options: Bun.Serve.Options<undefined> = {
-      hostname: this.#hostname,
-      port: this.#address.port,
+      ...address,
       development: false,
       // Must be written: `development: false` alone turns it on, and two agents would share a port without a word.
       reusePort: false,
@@ -119,28 +148,33 @@ class OpenListener implements Listener {
       // Plugins take uploads of any size; the agent's own routes have a bound of their own (body-limit.ts).
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       http2: config?.http2 ?? false,
-      fetch: (request, server) => this.#answer(request, server, secure),
-      error: (error) => {
-        this.#log?.error("Cannot answer a request", { error: error.message });
-        return new Response("Cannot answer the request: an error in holdfast, its log has more\n", { status: 500 });
+      fetch: (request, server) => {
+        const peer = () => server.requestIP(request)?.address;
+        const allowSilence = () => server.timeout(request, 0);
+        const endSilence = () => server.timeout(request, idleAfterAnswerSeconds);
+        return this.#answer(request, { peer, allowSilence, endSilence, secure });
       },
+      error: onError,
     };
     return Bun.serve(config?.tls ? { ...options, tls: { ...config.tls } } : options);
   }
 
-  async #answer(request: Request, server: Server, secure: boolean): Promise<Response> {
+  async #answer(request: Request, { peer, allowSilence, endSilence, secure }: Arrived): Promise<Response> {
     const readable = withUrl(request);
     if (!readable) return new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
     const config = this.#webConfig?.current;
     const refusal = config && (await this.#guard.refuse(request, config));
     const connection: Connection = {
       get clientAddress() {
-        return server.requestIP(request)?.address.replace(/^::ffff:(?=\d+\.)/, "");
+        return peer()?.replace(/^::ffff:(?=\d+\.)/, "");
       },
       secure,
       authenticated: config !== undefined && config.users.size > 0,
-      allowSilence: () => server.timeout(request, 0),
+      allowSilence,
+      endSilence,
     };
+    const rebound = reboundProblem(request, connection);
+    if (rebound !== undefined) return new Response(`${rebound}\n`, { status: 403 });
     const response = refusal ?? (await this.#fetch(readable, { connection }));
     return config ? withHeaders(response, config) : response;
   }

@@ -110,7 +110,12 @@ export class Ports {
 
   #listen(wanted: WantedPort, watch: WebConfigWatch | undefined): OpenPort {
     const routes = { fetch: wanted.fetch };
-    const listener = openListener(wanted.address, (request, env) => routes.fetch(request, env), watch, this.#log);
+    const listener = openListener(wanted.address, (request, env) => routes.fetch(request, env), {
+      webConfig: watch,
+      log: this.#log,
+      // The agent's own address is what Prometheus scrapes: that is faster by Bun.serve, and needs no more.
+      keepsLength: wanted.instance !== undefined,
+    });
     return Object.assign(routes, { wanted, listener, watch });
   }
 

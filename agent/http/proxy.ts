@@ -1,5 +1,8 @@
 /** The road to an instance's own routes: its worker serves them on a private unix socket. */
+import { restoreLength } from "../system/told-length.ts";
 import type { Connection } from "./connection.ts";
+import { tellPipedBody } from "./piped-body.ts";
+import { ask, messageOf, send } from "./worker-request.ts";
 
 export interface Target {
   /** The worker's unix socket. */
@@ -25,27 +28,24 @@ export async function forward(
   onBroken: (cause: unknown) => void,
 ): Promise<Response> {
   connection?.allowSilence();
+  const path = pathBelow(request.url, prefix);
+  const asked = { socket, path, method: request.method, headers: requestHeaders(request, prefix, connection) };
   let response: Response;
   try {
-    response = await fetch(`http://worker${pathBelow(request.url, prefix)}`, {
-      unix: socket,
-      method: request.method,
-      headers: requestHeaders(request, prefix, connection),
-      body: request.body,
-      signal: request.signal,
-      redirect: "manual",
-      decompress: false,
-      timeout: false,
-      // A kept connection may lead to a worker that has ended; a new one on a unix socket costs microseconds.
-      keepalive: false,
-    } as BunFetchRequestInit);
+    response = await (request.body === null ? ask(asked, request.signal) : send(asked, request.body, request.signal));
   } catch (cause) {
     throw new UpstreamError("Cannot reach the instance", { cause });
   }
   const headers = new Headers(response.headers);
   dropHopByHop(headers);
-  const body = response.body && relay(response.body, request.signal, onBroken);
-  return new Response(body, { status: response.status, statusText: response.statusText, headers });
+  restoreLength(headers);
+  const message = messageOf(response);
+  if (response.body === null) connection?.endSilence();
+  const body =
+    response.body && relay(response.body, request.signal, { onBroken, onEnd: () => connection?.endSilence() });
+  const answer = new Response(body, { status: response.status, statusText: response.statusText, headers });
+  if (message) tellPipedBody(answer, { message, onBroken });
+  return answer;
 }
 
 /** The path and query as the client wrote them: `%2F` stays, and so does an empty segment. */
@@ -105,7 +105,7 @@ function requestHeaders(request: Request, prefix: string, connection: Connection
 function relay(
   body: ReadableStream<Uint8Array>,
   client: AbortSignal,
-  onBroken: (cause: unknown) => void,
+  { onBroken, onEnd }: { onBroken(cause: unknown): void; onEnd(): void },
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>(
@@ -113,8 +113,10 @@ function relay(
       async pull(controller) {
         try {
           const { done, value } = await reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
+          if (!done) return controller.enqueue(value);
+          // Before the end: after it, Bun no longer knows the connection of this request.
+          onEnd();
+          controller.close();
         } catch (cause) {
           if (!client.aborted) onBroken(cause);
           controller.error(cause);

@@ -35,10 +35,17 @@ export interface ServeOptions {
   systemIdentifier(): Promise<string | undefined>;
   /** Of the server; undefined while it is not known. */
   segmentSizeBytes(): number | undefined;
+  /** Answers that are sent at once. */
+  readonly mostSent?: number;
+  /** Time in which a client must take something. */
+  readonly stallMs?: number;
 }
 
-/** Each holds a whole segment, of up to 64 MiB, in memory. */
+/** Fetched, decoded and checked at once. */
 const mostAtOnce = 4;
+/** Each holds a whole segment, of up to 64 MiB in memory and 1 GiB in a file: clients that read slowly, or not at all, must not fill either. */
+const defaultMostSent = 16;
+const defaultStallMs = 60_000;
 const mostWaiting = 64;
 /** What is larger goes through a temporary file. */
 const mostMemoryBytes = 64 * 2 ** 20;
@@ -46,7 +53,10 @@ const outageRetrySeconds = 5;
 const busyRetrySeconds = 1;
 
 export function addServeRoutes(app: Hono, options: ServeOptions): void {
-  const turns = new Turns(mostAtOnce, mostWaiting);
+  const turns = {
+    find: new Turns(mostAtOnce, mostWaiting),
+    send: new Turns(options.mostSent ?? defaultMostSent, mostWaiting),
+  };
   const handler = (c: Context) => answer(c, options, turns);
   for (const path of ["/wal/", "/wal/:name", "/api/v1/wal/", "/api/v1/wal/:name"]) {
     // Hono answers HEAD by GET's handler, without the body.
@@ -58,7 +68,12 @@ export function addServeRoutes(app: Hono, options: ServeOptions): void {
   }
 }
 
-async function answer(c: Context, options: ServeOptions, turns: Turns): Promise<Response> {
+interface AllTurns {
+  readonly find: Turns;
+  readonly send: Turns;
+}
+
+async function answer(c: Context, options: ServeOptions, turns: AllTurns): Promise<Response> {
   const { token, telemetry, lookup } = options;
   const say = (result: ServeResult, status: 400 | 401 | 404 | 502 | 503, text: string, retrySeconds?: number) => {
     telemetry.count(result);
@@ -78,10 +93,13 @@ async function answer(c: Context, options: ServeOptions, turns: Turns): Promise<
     );
   const { signal } = c.req.raw;
   try {
-    using _ = await turns.take(signal);
+    // Given back at once, but for a body that is sent.
+    using sending = new DisposableStack();
+    sending.use(await turns.send.take(signal));
+    using _ = await turns.find.take(signal);
     const wholeOnly = c.req.query("partial") === "false";
     const inMemory = (options.segmentSizeBytes() ?? Number.POSITIVE_INFINITY) <= mostMemoryBytes;
-    const file = await ServedFile.find(lookup, name, { signal, wholeOnly, inMemory });
+    const file = await ServedFile.find(lookup, name, { signal, wholeOnly, inMemory, mostBytes: mostMemoryBytes });
     if (file === undefined) {
       const systemIdentifier = await options.systemIdentifier();
       if (systemIdentifier !== undefined) c.header(systemHeader, systemIdentifier);
@@ -89,7 +107,7 @@ async function answer(c: Context, options: ServeOptions, turns: Turns): Promise<
       return say("absent", 404, `There is no ${name} in ${lookup.description}`);
     }
     telemetry.count(file.found);
-    return respond(c, file, telemetry);
+    return respond(c, file, options, sending);
   } catch (error) {
     if (signal.aborted) return c.body(null, 503);
     if (error instanceof TurnsError)
@@ -102,7 +120,13 @@ async function answer(c: Context, options: ServeOptions, turns: Turns): Promise<
   }
 }
 
-function respond(c: Context, file: ServedFile, telemetry: ServeTelemetry): Response {
+/** @param sending Taken over where a body follows. */
+function respond(
+  c: Context,
+  file: ServedFile,
+  { telemetry, stallMs = defaultStallMs }: ServeOptions,
+  sending: DisposableStack,
+): Response {
   const { sizeBytes, sha256 } = file;
   const etag = `"${sha256.slice(0, 32)}"`;
   const headers = new Headers({
@@ -129,7 +153,8 @@ function respond(c: Context, file: ServedFile, telemetry: ServeTelemetry): Respo
     return new Response(null, { status, headers });
   }
   telemetry.bytes += end - start;
-  return new Response(file.body(start, end), { status, headers });
+  const held = sending.move();
+  return new Response(file.body(start, end, { stallMs, ended: () => held.dispose() }), { status, headers });
 }
 
 /** In a time that does not depend on where they differ. */

@@ -23,16 +23,17 @@ export class ServedFile {
   }
 
   /**
+   * @param options.mostBytes In memory; an object that decodes to more is not read on.
    * @param options.inMemory False: it goes through a file in the system's temporary folder, which has no name any more.
    * @returns Undefined where it is truly absent.
    */
   static async find(
     lookup: WalLookup,
     name: string,
-    { inMemory, ...options }: FetchOptions & { readonly inMemory: boolean },
+    { inMemory, mostBytes, ...options }: FetchOptions & { readonly inMemory: boolean; readonly mostBytes: number },
   ): Promise<ServedFile | undefined> {
     if (inMemory) {
-      const read = await lookup.read(name, options);
+      const read = await lookup.read(name, { ...options, mostBytes });
       if (read === undefined) return undefined;
       const { found, content, sha256 } = read;
       return new ServedFile(found, content.byteLength, sha256, content as Uint8Array<ArrayBuffer>);
@@ -58,32 +59,51 @@ export class ServedFile {
     }
   }
 
-  /** Closes the file when it is read, or no longer wanted. */
-  body(start: number, end: number): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
+  /**
+   * The bytes in pieces; the file is closed when they are read, no longer wanted, or nobody takes one for `stallMs`.
+   * @param ended Called once, in each of these cases.
+   */
+  body(start: number, end: number, { stallMs, ended }: BodyOptions): ReadableStream<Uint8Array> {
     const content = this.#content;
-    if (content instanceof Uint8Array) return content.subarray(start, end);
-    const pieces = chunks(content, start, end);
+    const pieces = content instanceof Uint8Array ? slices(content, start, end) : chunks(content, start, end);
     let left = end - start;
-    return new ReadableStream(
+    let isOver = false;
+    let timer: Timer | undefined;
+    const finish = () => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      this.close();
+      ended();
+    };
+    const watch = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      timer = setTimeout(() => {
+        if (isOver) return;
+        finish();
+        controller.error(new DOMException(`the client took nothing for ${stallMs / 1000} s`, "AbortError"));
+      }, stallMs);
+    };
+    return new ReadableStream<Uint8Array>(
       {
+        start: watch,
         async pull(controller) {
+          clearTimeout(timer);
           try {
             const { value } = await pieces.next();
             // An end before the end would pass for a whole file: the connection is to break.
             if (value === undefined && left > 0) throw new Error("the temporary file was shortened");
+            if (isOver) return;
             if (value !== undefined) controller.enqueue(value);
             left -= value?.byteLength ?? 0;
-            if (left > 0) return;
-            await content.close();
+            if (left > 0) return watch(controller);
+            finish();
             controller.close();
           } catch (error) {
-            await content.close().catch(() => {});
+            finish();
             controller.error(error);
           }
         },
-        async cancel() {
-          await content.close();
-        },
+        cancel: finish,
       },
       { highWaterMark: 0 },
     );
@@ -91,8 +111,17 @@ export class ServedFile {
 
   /** To be called where {@link body} is not. */
   close(): void {
-    if (!(this.#content instanceof Uint8Array)) void this.#content.close();
+    if (!(this.#content instanceof Uint8Array)) this.#content.close().catch(() => {});
   }
+}
+
+export interface BodyOptions {
+  readonly stallMs: number;
+  ended(): void;
+}
+
+async function* slices(content: Uint8Array, start: number, end: number): AsyncGenerator<Uint8Array> {
+  for (let at = start; at < end; at += chunkBytes) yield content.subarray(at, Math.min(at + chunkBytes, end));
 }
 
 async function* chunks(file: FileHandle, start: number, end: number): AsyncGenerator<Uint8Array> {

@@ -30,7 +30,7 @@ export class ServingInstance implements PluginInstance {
       archive: config.archive && (() => this.#openArchive()),
       description: config.archive ? `${config.directory} and the archive` : config.directory,
       servesPartial: () => config.serve?.partial ?? true,
-      expectsWal: () => true,
+      expectsWal: () => "anywhere",
     });
     if (config.serve?.token === undefined)
       log.warn("WAL is served to whoever can reach this instance, as far as the agent's web config lets them", {

@@ -37,11 +37,21 @@ export const apiRoutes: Readonly<Record<string, Route>> = {
   "/api/prune": post(prune),
   "/api/snapshots": get(async (server) => json({ snapshots: (await server.list()).map(shownSnapshot) })),
   "/api/downloads": get((server) => json({ downloads: server.downloads.all().map(shownDownload) })),
-  "/api/manifest": get((server, parameters) => manifestOf(server, existingName(parameters))),
-  "/api/digest": get((server, parameters) => digestOf(server, existingName(parameters))),
+  "/api/manifest": longRead("manifest", manifestOf),
+  "/api/digest": longRead("digest", digestOf),
   "/api/verify": post(verify),
   "/api/delete": post(remove),
 };
+
+/** Reads a whole snapshot: one at a time, for as long as somebody waits for it. */
+function longRead(what: string, read: (server: Server, name: string, signal: AbortSignal) => Promise<Response>): Route {
+  return get((server, parameters, request) => {
+    const name = existingName(parameters);
+    return server.longReads.run(`${what} ${name}`, request.signal, (signal) =>
+      read(server, name, AbortSignal.any([signal, server.deps.signal])),
+    );
+  });
+}
 
 async function takeSnapshot(server: Server, parameters: Parameters): Promise<Response> {
   const skipHead = parameters.boolean("skip_head");

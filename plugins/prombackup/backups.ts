@@ -33,6 +33,7 @@ export async function backUp(
   using _ = server.holds.hold(name);
   const { entries, problems } = await listSnapshot(folder, name);
   if (problems.length > 0) throw new EntryError(problems.join("; "));
+  await target.claim(signal);
   const files: BackupManifest["files"] = [];
   const blocks: BackupManifest["blocks"] = [];
   const known = new Set<string>();
@@ -58,7 +59,7 @@ export async function backUp(
     server.deps.series.count("prombackup_server_upload_bytes_total", { target: target.name }, sizeBytes);
   }
   const completed = new Date(server.deps.now()).toISOString();
-  await target.complete({ version: 1, name, completed, verified, blocks, files }, signal);
+  await target.complete({ version: 1, name, owner: target.owner, completed, verified, blocks, files }, signal);
   return { files: files.length, newFiles, newBytes };
 }
 

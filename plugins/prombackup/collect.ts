@@ -3,14 +3,20 @@ import type { CollectContext } from "holdfast";
 import type { KnownCopies } from "./restorable.ts";
 import type { Server } from "./server.ts";
 import type { Moment } from "./state.ts";
+import type { Seen } from "./status.ts";
 import type { Target } from "./target.ts";
 
-/** @param onCopies Told what there is to restore from; undefined: nobody has looked at all targets yet. */
+export interface CollectorNotices {
+  saw(seen: Seen): void;
+  /** @param copies What there is to restore from; undefined: nobody has looked at all targets yet. */
+  counted(copies: KnownCopies | undefined): void;
+}
+
 export function collector(
   server: Server,
   targets: readonly Target[],
   version: string,
-  onCopies: (copies: KnownCopies | undefined) => void,
+  notices: CollectorNotices,
 ): (context: CollectContext) => Promise<void> {
   const { series, state, log } = server.deps;
   let wasUp = true;
@@ -22,6 +28,7 @@ export function collector(
       return undefined;
     });
     wasUp = flags !== undefined;
+    notices.saw({ snapshots, adminApiEnabled: flags?.adminApiEnabled });
     server.verifications.keepOnly(snapshots.map(({ name }) => name));
 
     const seconds = (moment: Moment) => {
@@ -60,9 +67,9 @@ export function collector(
     const isUnread = targets.some((target) => isUsed(target) && !target.known && !target.isUnreadable);
     const copies = {
       snapshots: snapshots.map((info) => ({ info, verification: server.verifications.of(info) })),
-      backups: targets.flatMap(({ known }) => known?.backups ?? []),
+      backups: targets.flatMap((target) => target.ownBackups()),
       hasUnreadable: targets.some((target) => isUsed(target) && target.isUnreadable),
     };
-    onCopies(isUnread ? undefined : copies);
+    notices.counted(isUnread ? undefined : copies);
   };
 }

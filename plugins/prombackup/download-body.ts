@@ -75,6 +75,8 @@ export function downloadBody(
     {
       start(given) {
         controller = given;
+        // A client that left before the answer began asks for nothing, and its leaving is not told.
+        timer = setTimeout(() => giveUp(`the client took nothing for ${stallMs / 1000} s`), stallMs);
         if (signal?.aborted) onStop();
         else signal?.addEventListener("abort", onStop, { once: true });
       },

@@ -12,6 +12,10 @@ import { EntryError, listSnapshot, openContent, type SnapshotEntry, stateOf } fr
 const fileDigests = new Map<string, string>();
 const mostDigests = 20_000;
 
+/** What reads and hashes waits for nothing: others are answered after so many bytes. */
+const breathBytes = 4 << 20;
+const breath = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 /** SHA-256 of a file of a snapshot. @throws {EntryError} It is not as it was listed. */
 export async function fileDigest(entry: SnapshotEntry, signal?: AbortSignal): Promise<string> {
   const key = `${entry.inode}:${entry.sizeBytes}:${entry.mtimeNs}`;
@@ -26,6 +30,7 @@ export async function fileDigest(entry: SnapshotEntry, signal?: AbortSignal): Pr
     await content.fill(part, at);
     hash.update(part);
     at += part.length;
+    if (at % breathBytes < part.length) await breath();
   }
   await content.settle();
   const digest = hash.digest("hex");
@@ -35,7 +40,7 @@ export async function fileDigest(entry: SnapshotEntry, signal?: AbortSignal): Pr
 }
 
 /** Blocks and files of a snapshot, each file with its digest. */
-export async function manifestOf(server: Server, name: string): Promise<Response> {
+export async function manifestOf(server: Server, name: string, signal: AbortSignal): Promise<Response> {
   using _ = server.holds.hold(name);
   const listing = await listSnapshot(server.store.folder, name).catch(() => undefined);
   if (!listing) return textError(404, `snapshot not found: ${name}`);
@@ -50,9 +55,10 @@ export async function manifestOf(server: Server, name: string): Promise<Response
       }
       if (entry.kind === "folder") continue;
       const mtime = new Date(Number(entry.mtimeNs / 1_000_000n)).toISOString();
-      files.push({ path: below, size_bytes: entry.sizeBytes, mtime, sha256_hex: await fileDigest(entry) });
+      files.push({ path: below, size_bytes: entry.sizeBytes, mtime, sha256_hex: await fileDigest(entry, signal) });
     }
   } catch (error) {
+    signal.throwIfAborted();
     return textError(
       500,
       error instanceof EntryError ? error.message : `Reading ${name} failed: a meta.json cannot be read`,
@@ -74,7 +80,7 @@ export function rememberTarDigest(state: string, sha256Hex: string): void {
 }
 
 /** The digest of the tar of a snapshot: for a client that has it in pieces. */
-export async function digestOf(server: Server, name: string): Promise<Response> {
+export async function digestOf(server: Server, name: string, signal: AbortSignal): Promise<Response> {
   using _ = server.holds.hold(name);
   const listing = await listSnapshot(server.store.folder, name).catch(() => undefined);
   if (!listing) return textError(404, `snapshot not found: ${name}`);
@@ -85,8 +91,15 @@ export async function digestOf(server: Server, name: string): Promise<Response> 
   if (digest === undefined) {
     const hash = new Bun.CryptoHasher("sha256");
     try {
-      for await (const chunk of archiveStream({ name, format: "tar", entries, moment: 0 })) hash.update(chunk);
+      let at = 0;
+      for await (const chunk of archiveStream({ name, format: "tar", entries, moment: 0 })) {
+        signal.throwIfAborted();
+        hash.update(chunk);
+        at += chunk.length;
+        if (at % breathBytes < chunk.length) await breath();
+      }
     } catch (error) {
+      signal.throwIfAborted();
       return textError(500, error instanceof Error ? error.message : String(error));
     }
     digest = hash.digest("hex");

@@ -24,8 +24,8 @@ export interface PruningDeps {
   now(): number;
   /** Whether this state of a snapshot was verified, and nothing was wrong. */
   isVerified(snapshot: SnapshotInfo): boolean;
-  /** Whether a verified backup exists in a target. */
-  verifiedElsewhere(): boolean;
+  /** Of when the newest verified backup in a target is, Unix milliseconds; undefined where there is none. */
+  verifiedElsewhereMs(): number | undefined;
   /** When the oldest snapshot was asked for that Prometheus has not finished; undefined when there is none. */
   writingSince(): number | undefined;
   /** Snapshots that something else than a download reads now: a verification, a backup. */
@@ -75,7 +75,7 @@ export class Pruning {
   }
 
   async #plan(keep: Keep, keepNewest: boolean): Promise<PrunePlan> {
-    const { store, downloads, isVerified, isHeld, verifiedElsewhere } = this.#deps;
+    const { store, downloads, isVerified, isHeld, verifiedElsewhereMs } = this.#deps;
     const now = this.#deps.now();
     const snapshots = (await store.all()).filter(({ timeMs }) => timeMs !== zeroTimeMs);
     const candidates = await Promise.all(
@@ -86,7 +86,7 @@ export class Pruning {
         verified: isVerified(snapshot),
       })),
     );
-    return planPrune(candidates, keep, { now, keepNewest, verifiedElsewhere: verifiedElsewhere() });
+    return planPrune(candidates, keep, { now, keepNewest, verifiedElsewhereMs: verifiedElsewhereMs() });
   }
 
   async #isBeingWritten({ name, timeMs, isComplete }: SnapshotInfo, now: number): Promise<boolean> {

@@ -64,7 +64,8 @@ export interface PrunePlan {
 
 /**
  * @param options.keepNewest Never remove the newest: a clock that jumped would otherwise remove everything.
- * @param options.verifiedElsewhere Whether a verified backup exists in another place: then the last one here may go.
+ * @param options.verifiedElsewhereMs Of when the newest verified backup in another place is: the last one here may go when it is
+ *   no newer.
  */
 export function planPrune(
   candidates: readonly Candidate[],
@@ -72,8 +73,8 @@ export function planPrune(
   {
     now,
     keepNewest = false,
-    verifiedElsewhere = false,
-  }: { now: number; keepNewest?: boolean; verifiedElsewhere?: boolean },
+    verifiedElsewhereMs = Number.NEGATIVE_INFINITY,
+  }: { now: number; keepNewest?: boolean; verifiedElsewhereMs?: number | undefined },
 ): PrunePlan {
   const kept = keptBy(candidates, keep, now);
   const byName = [...candidates].sort((one, other) => compare(one.name, other.name));
@@ -93,7 +94,7 @@ export function planPrune(
       ? "in_use"
       : candidate.beingWritten
         ? "being_written"
-        : candidate === lastVerified && !verifiedElsewhere
+        : candidate === lastVerified && candidate.timeMs > verifiedElsewhereMs
           ? "last_verified"
           : keepNewest && candidate === newest
             ? "newest"

@@ -15,6 +15,8 @@ export class Schedule {
   readonly #server: Server;
   readonly #targets: readonly Target[];
   readonly #random: () => number;
+  /** When the next backup begins, Unix milliseconds; undefined where there is no schedule, or before it runs. */
+  nextBackupAt: number | undefined;
 
   constructor(server: Server, targets: readonly Target[], random: () => number = Math.random) {
     this.#server = server;
@@ -58,11 +60,13 @@ export class Schedule {
 
   async #keepBackups(settings: BackupSettings, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const ms = Math.min(...this.#targets.map(({ name }) => this.#untilDue(settings, name)));
-      if (!(await wait(ms + settings.jitter * 1000 * this.#random(), signal))) return;
+      const due = Math.min(...this.#targets.map(({ name }) => this.#untilDue(settings, name)));
+      const ms = due + settings.jitter * 1000 * this.#random();
+      this.nextBackupAt = this.#server.deps.now() + ms;
+      if (!(await wait(ms, signal))) return;
       // Those that are due soon come along: after a failure of one, all go on with one snapshot.
-      const due = this.#targets.filter(({ name }) => this.#untilDue(settings, name) <= (settings.every * 1000) / 2);
-      await this.#backUp(settings, due, signal).catch((error: unknown) => {
+      const wanting = this.#targets.filter(({ name }) => this.#untilDue(settings, name) <= (settings.every * 1000) / 2);
+      await this.#backUp(settings, wanting, signal).catch((error: unknown) => {
         if (!signal.aborted) this.#server.deps.log.error("Backup failed", { error: messageOf(error) });
       });
     }
@@ -81,15 +85,13 @@ export class Schedule {
 
   /** One snapshot, verified, to each of the targets. @throws {Error} There is no snapshot, or it is damaged. */
   async #backUp(settings: BackupSettings, targets: readonly Target[], signal: AbortSignal): Promise<void> {
-    const { state, series, now } = this.#server.deps;
+    const { state, now } = this.#server.deps;
     for (const { name } of targets) state.mark(`uploadAttempt:${name}`, now());
     let snapshot: string;
     try {
       snapshot = await this.#verifiedSnapshot(settings, signal);
     } catch (error) {
-      for (const { name } of targets) {
-        series.count("prombackup_server_uploads_total", { target: name, result: "error" });
-      }
+      if (!signal.aborted) for (const { name } of targets) this.#failed(name);
       throw error;
     }
     let failures = 0;
@@ -120,6 +122,12 @@ export class Schedule {
 
   async #verifiedSnapshot(settings: BackupSettings, signal: AbortSignal): Promise<string> {
     const name = await this.#server.takeSnapshot(settings.skip_head, "schedule");
+    if (settings.remove_snapshot) {
+      // Known before anything is done with it: what ends in a crash is removed after the next backup.
+      const { state } = this.#server.deps;
+      state.value.leftBehind.push(name);
+      state.save();
+    }
     if (!settings.verify) return name;
     const verified = await this.#server.verifications.verify(name, signal);
     if (verified?.ok) return name;
@@ -150,13 +158,19 @@ export class Schedule {
         duration_seconds: (performance.now() - startedAt) / 1000,
       });
     } catch (error) {
-      series.count("prombackup_server_uploads_total", { target: target.name, result: "error" });
+      if (!signal.aborted) this.#failed(target.name);
       if (!signal.aborted) log.error("Backup failed", { snapshot, target: target.name, error: messageOf(error) });
       return false;
     }
     await this.#forget(target, signal);
     await target.refresh(signal);
     return true;
+  }
+
+  #failed(target: string): void {
+    const { series, state, now } = this.#server.deps;
+    series.count("prombackup_server_uploads_total", { target, result: "error" });
+    state.mark(`uploadFailure:${target}`, now());
   }
 
   async #forget(target: Target, signal: AbortSignal): Promise<void> {

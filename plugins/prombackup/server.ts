@@ -6,6 +6,7 @@ import { isDownloadName } from "../common/tsdb/snapshot-name.ts";
 import { Downloads } from "./downloads.ts";
 import { goQuote } from "./go-text.ts";
 import { Holds } from "./holds.ts";
+import { LongReads } from "./long-reads.ts";
 import { Prometheus } from "./prometheus.ts";
 import { type PruneOptions, type PruneReport, Pruning } from "./pruning.ts";
 import type { Series } from "./series.ts";
@@ -42,11 +43,12 @@ export class Server {
   readonly holds = new Holds();
   readonly downloads: Downloads;
   readonly verifications: Verifications;
+  readonly longReads = new LongReads();
   readonly #pruning: Pruning;
   /** When each unfinished request for a snapshot began, Unix milliseconds. */
   readonly #writing = new Set<{ readonly since: number }>();
-  /** Whether a target holds a verified backup; the schedule knows. */
-  verifiedElsewhere: () => boolean = () => false;
+  /** Of when the newest verified backup in a target is, Unix milliseconds; the targets know. */
+  verifiedElsewhereMs: () => number | undefined = () => undefined;
 
   constructor(deps: ServerDeps) {
     const { settings, state, now } = deps;
@@ -60,7 +62,7 @@ export class Server {
       downloads: this.downloads,
       now,
       isVerified: (snapshot) => this.verifications.of(snapshot)?.ok === true,
-      verifiedElsewhere: () => this.verifiedElsewhere(),
+      verifiedElsewhereMs: () => this.verifiedElsewhereMs(),
       writingSince: () =>
         [...this.#writing].reduce<number | undefined>((least, { since }) => Math.min(least ?? since, since), undefined),
       isHeld: (name) => this.holds.isHeld(name),

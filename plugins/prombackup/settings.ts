@@ -36,7 +36,7 @@ const autoprune = retention.extend({
   keep_within: duration().prefault("1h").describe("Keep all snapshots that are younger than this."),
 });
 
-const target = z.strictObject({
+export const target = z.strictObject({
   storage: storageSettings.describe("A folder, S3 or SFTP. Nothing else may keep its things in the same place."),
   retention: retention.prefault({}).describe("Which backups to keep there; all, where nothing is said."),
 });
@@ -46,6 +46,12 @@ const backup = z.strictObject({
     .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, { error: "expected a name of a-z, 0-9, _ and -" }), target)
     .refine((targets) => Object.keys(targets).length > 0, { error: "expected at least one target" })
     .describe("Where backups are kept, each under a name of its own."),
+  owner: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe("Whose backups these are: retention leaves those of others alone. Default: HOST/INSTANCE."),
   every: duration()
     .refine((seconds) => seconds >= 60, { error: "expected at least a minute" })
     .prefault("24h")

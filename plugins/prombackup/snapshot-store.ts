@@ -23,6 +23,8 @@ export interface SnapshotInfo {
   readonly isComplete: boolean;
 }
 
+/** What Prometheus calls a block while it writes the head. Source: tsdb/compact.go, `tmpForCreationBlockDirSuffix`. */
+const unfinishedBlock = /^[0-9A-Z]{26}\.tmp-for-creation$/;
 const removing = /^\.deleting-(.+)$/;
 
 export class SnapshotStore {
@@ -66,7 +68,8 @@ export class SnapshotStore {
       minTimeMs: isKnown ? Math.min(...known.map(([from]) => from)) : undefined,
       maxTimeMs: isKnown ? Math.max(...known.map(([, to]) => to)) : undefined,
       state: stateOf(listing.entries),
-      isComplete: listing.problems.length === 0 && !blocks.some(lacks),
+      isComplete:
+        listing.problems.length === 0 && !blocks.some(lacks) && ![...below].some((path) => unfinishedBlock.test(path)),
     };
   }
 

@@ -39,7 +39,8 @@ export type Moment =
   | "snapshotSuccess"
   | "verificationSuccess"
   | `uploadSuccess:${string}`
-  | `uploadAttempt:${string}`;
+  | `uploadAttempt:${string}`
+  | `uploadFailure:${string}`;
 
 export class State {
   readonly #folder: string;

@@ -3,6 +3,7 @@ import type { Log } from "holdfast";
 import { type BackupManifest, fileName, manifestName, parseManifest } from "../common/archive/backup-manifest.ts";
 import { collect } from "../common/storage/content.ts";
 import type { Content, Storage, StoredObject } from "../common/storage/storage.ts";
+import { snapshotTime } from "../common/tsdb/snapshot-name.ts";
 import { type Keep, keptBy } from "./retention.ts";
 import type { TargetSettings } from "./settings.ts";
 import { messageOf } from "./state.ts";
@@ -16,6 +17,8 @@ export interface TargetContent {
 export interface TargetOptions {
   /** As the configuration calls it, and the label of metrics. */
   readonly name: string;
+  /** Whose backups these are: others in the same place are left alone. */
+  readonly owner: string;
   readonly settings: TargetSettings;
   readonly log: Log;
   now(): number;
@@ -29,9 +32,12 @@ const mostManifestBytes = 64 << 20;
  * write here, but does.
  */
 const graceMs = 24 * 3_600_000;
+/** Who has not begun a backup for so long does not write one now. */
+const ownerMs = 7 * 24 * 3_600_000;
 
 export class Target implements AsyncDisposable {
   readonly name: string;
+  readonly owner: string;
   readonly settings: TargetSettings;
   readonly #log: Log;
   readonly #now: () => number;
@@ -43,8 +49,9 @@ export class Target implements AsyncDisposable {
   /** Whether the last look at it failed. */
   isUnreadable = false;
 
-  constructor({ name, settings, log, now }: TargetOptions) {
+  constructor({ name, owner, settings, log, now }: TargetOptions) {
     this.name = name;
+    this.owner = owner;
     this.settings = settings;
     this.#log = log;
     this.#now = now;
@@ -54,6 +61,12 @@ export class Target implements AsyncDisposable {
   async check(signal: AbortSignal): Promise<void> {
     const warnings = await (await this.#open()).check({ signal });
     for (const warning of warnings) this.#log.warn("The target deserves attention", { target: this.name, warning });
+  }
+
+  /** Says that this owner is about to write here: from now on nobody else removes files that no manifest names. */
+  async claim(signal: AbortSignal): Promise<void> {
+    const bytes = Buffer.from(`${JSON.stringify({ owner: this.owner, at: new Date(this.#now()).toISOString() })}\n`);
+    await (await this.#open()).put(markerName(this.owner), bytes, { sizeBytes: bytes.length, signal });
   }
 
   /** Whether a file is there. One of another size is damaged: what is stored under a digest has been whole once. */
@@ -85,17 +98,33 @@ export class Target implements AsyncDisposable {
   }
 
   /**
-   * Removes the backups that no rule keeps, but never the newest, nor the newest verified; then the files that no manifest names.
+   * Removes the backups that no rule keeps, but never the newest, nor the newest verified, nor those of another owner; then the
+   * files that no manifest names, unless somebody else writes here.
    * @param keep Undefined: all backups.
    * @returns How many backups. @throws {Error} A manifest cannot be read: then nothing is removed, for its files are not known.
    */
   async forget(keep: Keep | undefined, signal: AbortSignal): Promise<number> {
     const storage = await this.#open();
-    const gone = keep === undefined ? [] : this.#notKept((await this.#content(signal)).backups, keep);
+    const gone =
+      keep === undefined ? [] : this.#notKept((await this.#content(signal)).backups.filter(this.#isOwn), keep);
     await storage.delete(gone.map(manifestName), { signal });
     await this.#sweep(storage, signal);
     return gone.length;
   }
+
+  /** As far as is known: another owner's are of another Prometheus. */
+  ownBackups(): readonly BackupManifest[] {
+    return (this.known?.backups ?? []).filter(this.#isOwn);
+  }
+
+  /** Of when the newest verified backup of this owner is, Unix milliseconds, as far as is known. */
+  newestVerifiedMs(): number | undefined {
+    const times = this.ownBackups().flatMap(({ name, verified }) => (verified ? (snapshotTime(name) ?? []) : []));
+    return times.length === 0 ? undefined : Math.max(...times);
+  }
+
+  /** Those of earlier versions have no owner. */
+  readonly #isOwn = ({ owner }: BackupManifest): boolean => owner === undefined || owner === this.owner;
 
   #notKept(backups: readonly BackupManifest[], keep: Keep): string[] {
     // Not the moments of the snapshots' names: two may be of one second.
@@ -108,12 +137,30 @@ export class Target implements AsyncDisposable {
 
   /** Removes what crashes and forgotten backups left behind. */
   async #sweep(storage: Storage, signal: AbortSignal): Promise<void> {
+    const others = await this.#others(storage, signal);
+    if (others.length > 0) {
+      this.#log.warn("Another instance keeps backups in the same target: files that no backup names are not removed", {
+        target: this.name,
+        owner: this.owner,
+        others: others.join(", "),
+      });
+      return;
+    }
     const before = new Date(this.#now() - graceMs);
     // Looked at again: a manifest that came meanwhile counts.
     const { backups } = await this.#content(signal);
     const named = new Set(backups.flatMap(({ files }) => files.map((file) => fileName(file.sha256_hex))));
     await storage.delete(unnamed(storage.list("files", { signal }), named, before), { signal });
     await storage.removeUnfinished(before, { signal });
+  }
+
+  /** Markers of others that are not old. */
+  async #others(storage: Storage, signal: AbortSignal): Promise<string[]> {
+    const others: string[] = [];
+    for await (const { name, modified } of storage.list("owners", { signal })) {
+      if (name !== markerName(this.owner) && this.#now() - modified.getTime() < ownerMs) others.push(name);
+    }
+    return others;
   }
 
   /** @throws {Error} The target cannot be read, or a manifest in it. */
@@ -150,6 +197,11 @@ export class Target implements AsyncDisposable {
     await storage?.[Symbol.asyncDispose]();
   }
 }
+
+/** Owners are texts of any kind; names of objects are not. */
+const markerName = (owner: string) =>
+  `owners/${owner.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 80)}-${sha256(owner)}.json`;
+const sha256 = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 8);
 
 async function* unnamed(
   objects: AsyncIterable<StoredObject>,

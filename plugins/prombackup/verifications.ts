@@ -71,8 +71,9 @@ export class Verifications {
     this.#state.save();
   }
 
-  /** Forgets what is no longer in the folder. */
+  /** Forgets what is no longer in the folder. An empty one may be a disk that is not there: what was verified is needed again. */
   keepOnly(names: readonly string[]): void {
+    if (names.length === 0) return;
     const known = this.#state.value.verifications;
     const present = new Set(names);
     const gone = Object.keys(known).filter((name) => !present.has(name));

@@ -12,6 +12,7 @@ interface Declared {
   readonly name: string;
   readonly type: string;
   readonly labels: readonly string[];
+  readonly help?: string;
 }
 
 /** What Prometheus adds. */
@@ -23,7 +24,7 @@ const prometheusOwn: readonly Declared[] = [
 ];
 
 /** The agent's own, of an agent with an instance that has had everything happen to it. */
-const agentOwn: readonly Declared[] = [
+const agentOwn = [
   ...ownFamilies({
     version: "",
     revision: "",
@@ -49,16 +50,29 @@ const agentOwn: readonly Declared[] = [
     ],
   }),
   ...processFamilies(),
-].map(([name, type, , samples]) => ({ name, type, labels: Object.keys(samples[0]?.[0] ?? {}) }));
+].map(([name, type, help, samples]) => ({ name, type, labels: Object.keys(samples[0]?.[0] ?? {}), help }));
 
-const declared: readonly Declared[] = [
-  ...agentOwn,
-  ...[...exporterMetrics, ...predecessorMetrics, ...extendedMetrics, ...ownMetrics],
-  ...[...pgrwl.metricTable, ...pgrwl.archiveMetricTable, ...pgrwl.serveMetricTable, ...pgrwl.verifyMetricTable],
-  ...prombackup.metricTable,
-  ...walg.metricTable,
-  ...prometheusOwn,
+export interface DeclaredMetric extends Declared {
+  readonly help: string;
+  /** The plugin that has it; `agent` without one. */
+  readonly of: "agent" | "barman" | "pgrwl" | "prombackup" | "walg";
+  /** The setting that it needs, as it is written; undefined where the plugin's defaults have it. */
+  readonly needs?: string | undefined;
+}
+
+/** Every metric that the code declares, once for each setting that gives it other labels or another meaning. */
+export const declaredMetrics: readonly DeclaredMetric[] = [
+  ...agentOwn.map((one) => ({ ...one, of: "agent" as const })),
+  ...[...exporterMetrics, ...extendedMetrics, ...ownMetrics].map((one) => ({ ...one, of: "barman" as const })),
+  ...predecessorMetrics.map((one) => ({ ...one, of: "barman" as const, needs: "compat: predecessor" })),
+  ...[...pgrwl.metricTable, ...pgrwl.archiveMetricTable, ...pgrwl.serveMetricTable, ...pgrwl.verifyMetricTable].map(
+    (one) => ({ ...one, of: "pgrwl" as const }),
+  ),
+  ...prombackup.metricTable.map((one) => ({ ...one, of: "prombackup" as const })),
+  ...walg.metricTable.map((one) => ({ ...one, of: "walg" as const })),
 ];
+
+const declared: readonly Declared[] = [...declaredMetrics, ...prometheusOwn];
 
 /** Labels by the name of a series; those that Prometheus and an instance's `labels:` add are left out. */
 export const knownLabels: ReadonlyMap<string, ReadonlySet<string>> = seriesLabels();

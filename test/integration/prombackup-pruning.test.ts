@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmod, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { skipHeadName, snapshotFolderFixture, withHeadName } from "../harness/snapshot-fixture.ts";
 import { emptySnapshot, startSnapshotServer } from "../harness/snapshot-server.ts";
@@ -138,4 +138,24 @@ test("one is deleted by its name, unless it is no name or in use", async () => {
   expect(await remove(ago(61))).toBe(404);
   expect(await remove(ago(60))).toBe(200);
   expect(await server.left()).toEqual([]);
+});
+
+test("a snapshot whose head Prometheus writes stays, whoever asked for it", async () => {
+  await using server = await serverWith([ago(60)]);
+  await mkdir(join(server.folder, ago(60), "01M7YFD1ERWHYV3R6TSHXEV9WK.tmp-for-creation"));
+  const report = (await (await server.post("/api/prune")).json()) as Report;
+  expect([report.removed, report.skipped]).toEqual([[], [{ name: ago(60), reason: "being_written" }]]);
+  expect(await server.sample("prombackup_server_snapshots_incomplete")).toBe(1);
+});
+
+test("what was verified is known again when the folder was away for a while", async () => {
+  await using fixture = await snapshotFolderFixture();
+  await using server = await startSnapshotServer({ folder: fixture.path });
+  await server.post("/api/verify", { name: withHeadName });
+  await rename(fixture.path, `${fixture.path}-away`);
+  await server.test.collect();
+  await rename(`${fixture.path}-away`, fixture.path);
+  await server.test.collect();
+  const report = (await (await server.post("/api/prune")).json()) as Report;
+  expect(report.skipped).toEqual([{ name: withHeadName, reason: "last_verified" }]);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { claimDataFolder } from "../../agent/commands/snapshot/data-folder.ts";
 import { snapshotFolder } from "../../plugins/common/tsdb/block-files.ts";
 import { verifySnapshot } from "../../plugins/common/tsdb/verify.ts";
 import { makeBlocks, wholeHoursAgo } from "../harness/demo-blocks.ts";
@@ -185,5 +186,22 @@ describeWith(["prometheus", "promtool"], "a real Prometheus", () => {
     const restoring = holdfast("snapshot", "restore", join(target, "backups", left), join(folder.path, "damaged"));
     await expect(restoring).rejects.toThrow("is damaged");
     await rm(target, { recursive: true });
+  });
+});
+
+describeWith(["prometheus"], "a folder to restore into", () => {
+  test("is refused while a Prometheus runs on it", async () => {
+    await using prometheus = await startPrometheus({ targets: [] });
+    // Debian's makes no lock file; its WAL is there from the first moment.
+    const refusal = /^Cannot restore into .*: (?:a Prometheus runs on it|it is not empty)/;
+    await expect(claimDataFolder(prometheus.dataFolder)).rejects.toThrow(refusal);
+  });
+
+  test("is looked at again before the blocks go there: what is ours is no obstacle, anything else is", async () => {
+    await using folder = await createFolder("holdfast-restore");
+    await mkdir(join(folder.path, ".restore-1"));
+    expect(await claimDataFolder(folder.path, ".restore-1")).toBe(false);
+    await mkdir(join(folder.path, "wal"));
+    await expect(claimDataFolder(folder.path, ".restore-1")).rejects.toThrow("it is not empty (wal)");
   });
 });

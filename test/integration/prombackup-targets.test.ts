@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { appendFile, cp, readdir, writeFile } from "node:fs/promises";
+import { appendFile, cp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { StorageSettingsInput } from "../../plugins/common/storage/settings.ts";
+import { target as targetSettings } from "../../plugins/prombackup/settings.ts";
+import { Target } from "../../plugins/prombackup/target.ts";
 import type { Tool } from "../harness/available.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { createFolder, type TemporaryFolder } from "../harness/folders.ts";
@@ -35,6 +37,8 @@ interface RoundOptions {
   readonly keepsState?: boolean;
   /** How far ahead the clock is. */
   readonly aheadMs?: number;
+  /** Whose backups they are. */
+  readonly owner?: string;
   /** A file of the snapshot that has one more byte than in the others. */
   readonly changed?: string;
 }
@@ -63,13 +67,16 @@ async function startScene() {
     /** Lets an agent, by default one that has never run, make one round, and tells how it went. */
     async round(
       targets: Record<string, TargetInput>,
-      { aheadMs = 0, changed: file, isUnreadable = false, keepsState = false }: RoundOptions = {},
+      { aheadMs = 0, owner, changed: file, isUnreadable = false, keepsState = false }: RoundOptions = {},
     ) {
       changed = file;
       await using server = await startSnapshotServer({
         folder: folder.path,
         prometheus: prometheus.url,
-        config: { backup: { targets }, ...(keepsState ? { state_dir: state.path } : {}) },
+        config: {
+          backup: { targets, ...(owner === undefined ? {} : { owner }) },
+          ...(keepsState ? { state_dir: state.path } : {}),
+        },
         now: () => Date.now() + aheadMs,
       });
       const stopping = new AbortController();
@@ -195,6 +202,11 @@ for (const { name, needs, start } of places) {
       const list = await holdfast("snapshot", "list", ...flags);
       expect(list.stderr).toBe("");
       expect(list.stdout).toMatch(/^NAME .*\n20261121T071601Z-48d449c7c9037e84 .* 2 +right\n$/);
+      const right = await holdfast("snapshot", "verify", ...flags, "latest");
+      expect([right.exitCode, right.stdout]).toEqual([
+        0,
+        "right: 20261121T071601Z-48d449c7c9037e84, 2 blocks, 8 files\n",
+      ]);
       const restored = join(folder.path, "restored");
       const restore = await holdfast("snapshot", "restore", "--retention=50y", ...flags, "latest", restored);
       expect([restore.stderr, restore.exitCode]).toEqual(["", 0]);
@@ -271,4 +283,91 @@ test("a target in which a manifest cannot be read loses nothing", async () => {
   const told = logs.find(({ message }) => message === "Cannot remove old backups");
   expect(told?.fields.error).toContain("it is that of");
   expect(await namesIn(disk.storage, "backups")).toHaveLength(3);
+});
+
+test("two instances in one target: neither removes what is the other's, nor files that the other may be about to name", async () => {
+  await using place = await createFolder("holdfast-target");
+  await using scene = await startScene();
+  const storage = { type: "local", directory: place.path } as const;
+  const targets = { disk: { storage, retention: { keep_last: 1 } } };
+  await scene.round(targets, { owner: "one" });
+  const { logs } = await scene.round(targets, { owner: "two" });
+  expect(logs.map(({ message }) => message)).toContain(
+    "Another instance keeps backups in the same target: files that no backup names are not removed",
+  );
+  await scene.round(targets, { owner: "two" });
+  const left = await namesIn(storage, "backups");
+  const owners = await Promise.all(left.map(async (name) => (await Bun.file(join(place.path, name)).json()).owner));
+  expect(owners).toEqual(["one", "two"]);
+  // Nobody counts another's among what can be restored.
+  const silent = () => {};
+  const log = { debug: silent, info: silent, warn: silent, error: silent };
+  for (const [owner, own] of [
+    ["two", 1],
+    ["three", 0],
+  ] as const) {
+    await using target = new Target({
+      name: "disk",
+      owner,
+      settings: targetSettings.parse(targets.disk),
+      log,
+      now: Date.now,
+    });
+    await target.refresh(AbortSignal.timeout(10_000));
+    expect(target.known?.backups).toHaveLength(2);
+    expect(target.ownBackups()).toHaveLength(own);
+  }
+  // One that has not written for a week is gone; its backups stay.
+  const later = await scene.round(targets, { owner: "two", aheadMs: 8 * dayMs });
+  expect(later.logs.filter(({ message }) => message.startsWith("Another instance"))).toEqual([]);
+  expect(await namesIn(storage, "backups")).toHaveLength(2);
+});
+
+test("a snapshot whose backup was cut short is removed after the next one", async () => {
+  await using place = await createFolder("holdfast-target");
+  await using recorded = await snapshotFolderFixture();
+  await using folder = await createFolder("holdfast-snapshots");
+  const stopping = new AbortController();
+  await using prometheus = prometheusAnswering(async ({ method }) => {
+    if (method !== "POST") return { body: JSON.stringify({ status: "success", data: {} }) };
+    await cp(join(recorded.path, skipHeadName), join(folder.path, skipHeadName), { recursive: true });
+    stopping.abort();
+    return { body: JSON.stringify({ status: "success", data: { name: skipHeadName } }) };
+  });
+  const targets = { disk: { storage: { type: "local", directory: place.path } } };
+  {
+    await using server = await startSnapshotServer({
+      folder: folder.path,
+      prometheus: prometheus.url,
+      config: { backup: { targets }, state_dir: join(place.path, "state") },
+    });
+    await server.test.instance.start?.({ signal: stopping.signal, run: undefined as never });
+  }
+  expect(await readdir(folder.path)).toEqual([skipHeadName]);
+  const [state = ""] = await readdir(join(place.path, "state"));
+  expect((await Bun.file(join(place.path, "state", state)).json()).leftBehind).toEqual([skipHeadName]);
+});
+
+test("what rots in a target is found, and what to do about it; the next backup stores it anew", async () => {
+  await using place = await createFolder("holdfast-target");
+  await using scene = await startScene();
+  const storage = { type: "local", directory: place.path } as const;
+  const targets = { disk: { storage } };
+  await scene.round(targets);
+  const config = join(place.path, "holdfast.yml");
+  const text = `plugins: { prombackup: { config: { snapshot_dir: /x, backup: { targets: { disk: { storage: { type: local, directory: "${place.path}" } } } } } } }`;
+  await writeFile(config, text);
+  const verify = () => holdfast("snapshot", "verify", "--target=disk", `--config.file=${config}`, "latest");
+  expect((await verify()).exitCode).toBe(0);
+  const [stored = ""] = await namesIn(storage, "files");
+  const bytes = await Bun.file(join(place.path, stored)).bytes();
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+  await writeFile(join(place.path, stored), bytes);
+  const damaged = await verify();
+  expect(damaged.exitCode).toBe(1);
+  expect(damaged.stdout).toMatch(/^damaged: .*: its digest is [0-9a-f]{64}; remove files\/.* to store it anew\n/);
+  await rm(join(place.path, stored));
+  expect((await verify()).stdout).toContain("it is missing");
+  await scene.round(targets);
+  expect((await verify()).exitCode).toBe(0);
 });

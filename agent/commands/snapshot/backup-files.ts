@@ -71,3 +71,38 @@ export async function copyBackup(
     await file.sync();
   }
 }
+
+/** A file of a backup that cannot be restored. */
+export interface DamagedFile {
+  readonly path: string;
+  /** Where it is stored: without it the next backup stores the file anew, if the snapshot still has it. */
+  readonly stored: string;
+  readonly found: string;
+}
+
+/** Reads every file of a backup, each content once. @throws {Error} The storage cannot be reached. */
+export async function damagedFiles(storage: Storage, { files }: BackupManifest): Promise<DamagedFile[]> {
+  const damaged: DamagedFile[] = [];
+  const known = new Map<string, string | undefined>();
+  for (const { path, size_bytes, sha256_hex } of files) {
+    const stored = fileName(sha256_hex);
+    if (!known.has(stored)) known.set(stored, await damageOf(storage, stored, size_bytes, sha256_hex));
+    const found = known.get(stored);
+    if (found !== undefined) damaged.push({ path, stored, found });
+  }
+  return damaged;
+}
+
+async function damageOf(storage: Storage, stored: string, size: number, digest: string): Promise<string | undefined> {
+  if (!(await storage.stat(stored))) return "it is missing";
+  const { stream } = await storage.get(stored);
+  const hash = new Bun.CryptoHasher("sha256");
+  let bytes = 0;
+  for await (const chunk of stream) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  if (bytes !== size) return `it has ${bytes} bytes, expected ${size}`;
+  const found = hash.digest("hex");
+  return found === digest ? undefined : `its digest is ${found}`;
+}

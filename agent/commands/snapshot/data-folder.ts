@@ -7,9 +7,10 @@ const harmless: ReadonlySet<string> = new Set(["lost+found", "lock", "queries.ac
 
 /**
  * Makes the folder where it is missing.
+ * @param own What in it is ours.
  * @returns Whether it was made. @throws {Error} There is something in it, or a Prometheus runs on it.
  */
-export async function claimDataFolder(folder: string): Promise<boolean> {
+export async function claimDataFolder(folder: string, own?: string): Promise<boolean> {
   let names: string[];
   try {
     names = await readdir(folder);
@@ -23,7 +24,7 @@ export async function claimDataFolder(folder: string): Promise<boolean> {
   if (names.includes("lock") && (await isLocked(join(folder, "lock")))) {
     throw new Error(`Cannot restore into ${folder}: a Prometheus runs on it, stop that first`);
   }
-  const found = names.filter((name) => !harmless.has(name));
+  const found = names.filter((name) => !harmless.has(name) && name !== own);
   if (found.length > 0) {
     const shown = found.slice(0, 3).join(", ");
     const more = found.length > 3 ? ` and ${found.length - 3} more` : "";

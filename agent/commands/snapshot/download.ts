@@ -33,6 +33,8 @@ export class DownloadError extends Error {
 const mostAttempts = 6;
 const firstPauseMs = 500;
 const statusDeadlineMs = 10_000;
+/** As long as the reading of another large snapshot may take. */
+const digestDeadlineMs = 30 * 60_000;
 /** Failures of a connection, not of an archive: the server says these when it was the client who went away. */
 const connectionFailures = /the client went away|the client took nothing|broken pipe|connection reset/;
 
@@ -163,12 +165,23 @@ export class Download {
 
   /** The status is about one answer; what came in pieces is compared with the whole. */
   async #wholeDigest(): Promise<string> {
-    const answer = (await this.#server.json("GET", "api/digest", { name: this.#options.name })) as Record<
-      string,
-      unknown
-    >;
+    const answer = await this.#askForDigest();
     if (answer.etag !== this.#etag) throw new DownloadError("the snapshot has changed since: begin anew");
     return String(answer.sha256_hex);
+  }
+
+  /** The server reads one snapshot at a time for who asks. */
+  async #askForDigest(): Promise<Record<string, unknown>> {
+    const end = performance.now() + digestDeadlineMs;
+    for (;;) {
+      try {
+        const { name } = this.#options;
+        return (await this.#server.json("GET", "api/digest", { name })) as Record<string, unknown>;
+      } catch (error) {
+        if (!(error instanceof ServerError) || error.status !== 503 || performance.now() > end) throw error;
+      }
+      await Bun.sleep(1000);
+    }
   }
 
   /** @throws {DownloadError} It was the archive that failed: going on would fail again. */

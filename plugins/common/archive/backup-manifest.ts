@@ -6,6 +6,8 @@ const shape = z.object({
   version: z.literal(1),
   /** The snapshot's name. */
   name: z.string(),
+  /** Whose it is, where several instances keep their backups in one place. */
+  owner: z.string().optional(),
   /** When the backup was complete, ISO 8601. */
   completed: z.iso.datetime(),
   /** Whether the snapshot was verified before. */

@@ -59,7 +59,12 @@ export async function* gzipMember(
 
 /** One zstd frame at level 3, with the checksum of its content. */
 export function zstdFrame(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const params = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 };
+  const params = {
+    [constants.ZSTD_c_compressionLevel]: 3,
+    [constants.ZSTD_c_checksumFlag]: 1,
+    // Measured on blocks: a window of 512 KiB makes them as small as one of 2 MiB does, in a third of the memory.
+    [constants.ZSTD_c_windowLog]: 19,
+  };
   return through(source, createZstdCompress({ chunkSize, params }), constants.ZSTD_e_flush);
 }
 

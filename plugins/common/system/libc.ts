@@ -105,7 +105,8 @@ export function nameThread(name: string): void {
 
 const PRIO_PROCESS = 0;
 const IOPRIO_WHO_PROCESS = 1;
-const IOPRIO_CLASS_IDLE = 3 << 13;
+/** Best effort, the lowest level. Not idle: the journal of a commit may wait for what such a thread has written. */
+const IOPRIO_LOWEST = (2 << 13) | 7;
 const ioprioSet: Readonly<Record<string, number>> = { x64: 251, arm64: 30 };
 
 /** Lets a thread of this process have what others leave of the disks, and most of what they leave of the processors. Promises nothing. Linux only. */
@@ -114,5 +115,5 @@ export function lowerPriority(threadId: number, nice: number): void {
   if (process.platform !== "linux" || number === undefined) return;
   priorities ??= priorityCalls();
   priorities?.setpriority(PRIO_PROCESS, threadId, nice);
-  priorities?.syscall(number, IOPRIO_WHO_PROCESS, threadId, IOPRIO_CLASS_IDLE);
+  priorities?.syscall(number, IOPRIO_WHO_PROCESS, threadId, IOPRIO_LOWEST);
 }

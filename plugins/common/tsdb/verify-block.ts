@@ -42,9 +42,15 @@ interface Counts {
   readonly chunks: number;
   /** Undefined where a chunk has an encoding that is not known. */
   readonly samples: number | undefined;
+  /** Of all chunks, Unix milliseconds; infinite where there are none. */
+  readonly minTime: number;
+  readonly maxTime: number;
 }
 
-function compare({ stats }: BlockMeta, counts: Counts, tell: Tell): void {
+function compare({ stats, minTime, maxTime }: BlockMeta, counts: Counts, tell: Tell): void {
+  // Nothing else guards these two: by them Prometheus finds what is asked for, and deletes what is too old.
+  if (counts.minTime < minTime) tell("meta.json", "minTime", `${minTime}, the block has chunks from ${counts.minTime}`);
+  if (counts.maxTime >= maxTime) tell("meta.json", "maxTime", `${maxTime}, the block has chunks to ${counts.maxTime}`);
   const pairs = [
     ["series", stats.numSeries, counts.series],
     ["chunks", stats.numChunks, counts.chunks],
@@ -94,11 +100,14 @@ class Block {
       let series = 0;
       let chunks = 0;
       let samples: number | undefined = 0;
+      let [minTime, maxTime] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
       for await (const references of index.series()) {
         series++;
         if (series % 1024 === 0) signal?.throwIfAborted();
         for (const reference of references) {
           chunks++;
+          if (reference.minTime < minTime) minTime = reference.minTime;
+          if (reference.maxTime > maxTime) maxTime = reference.maxTime;
           if (reference.minTime > reference.maxTime) {
             this.#tell("index", "series", `a chunk from ${reference.minTime} to ${reference.maxTime}`);
           }
@@ -107,7 +116,7 @@ class Block {
           samples = samples === undefined || found === undefined ? undefined : samples + found;
         }
       }
-      return segments.isWhole ? { series, chunks, samples } : undefined;
+      return segments.isWhole ? { series, chunks, samples, minTime, maxTime } : undefined;
     });
   }
 

@@ -38,7 +38,8 @@ export interface Stored {
   readonly storedBytes: number;
 }
 
-export type ReadOptions = PutOptions;
+/** `mostBytes`: less than what a file of its kind may have. */
+export type ReadOptions = PutOptions & { readonly mostBytes?: number | undefined };
 
 export interface Fetched {
   readonly objectName: string;
@@ -302,7 +303,7 @@ export class WalArchive implements AsyncDisposable {
   }
 
   async #readObject(name: WalFileName, objectName: string, options: ReadOptions, take: Take): Promise<Fetched> {
-    const { signal, segmentSizeBytes } = options;
+    const { signal, segmentSizeBytes, mostBytes: mostWanted = Number.POSITIVE_INFINITY } = options;
     const { encryption_password: password } = this.#codec;
     const head = new Head();
     const hash = createHash("sha256");
@@ -322,7 +323,10 @@ export class WalArchive implements AsyncDisposable {
     try {
       const { stream, object } = await this.storage.get(objectName, withSignal(signal));
       storedBytes = object.sizeBytes;
-      const limits = { maxBytes: mostBytes(name), ...(password === undefined ? {} : { password }) };
+      const limits = {
+        maxBytes: Math.min(mostBytes(name), mostWanted),
+        ...(password === undefined ? {} : { password }),
+      };
       await take(watched(decode(stream, objectName, limits)));
     } catch (error) {
       if (error instanceof CodecError && error.kind === "password")

@@ -27,9 +27,9 @@ export interface LookupOptions {
   servesPartial(): boolean;
   /**
    * Whether a place without any WAL is an error: somebody who restores from it has named the wrong one, or its disk is not
-   * mounted, and they would else be told that there is no more.
+   * mounted, and they would else be told that there is no more. `anywhere`: an archive may be empty where the directory is not.
    */
-  expectsWal?(): boolean;
+  expectsWal?(): boolean | "anywhere";
 }
 
 export interface FoundContent {
@@ -74,9 +74,12 @@ export class WalLookup implements WalSource {
     return place?.found;
   }
 
-  /** The same in memory, with its checksum. */
-  async read(name: string, options: FetchOptions = {}): Promise<FoundContent | undefined> {
-    const limits = withSignal(options.signal);
+  /** The same in memory, with its checksum. @param options `mostBytes`: what decodes to more is damaged. */
+  async read(
+    name: string,
+    options: FetchOptions & { readonly mostBytes?: number } = {},
+  ): Promise<FoundContent | undefined> {
+    const limits = { ...withSignal(options.signal), mostBytes: options.mostBytes };
     const place = await this.#look(name, options, {
       local: (file) => ifThere(file, async () => withChecksum(await readFile(file))),
       archived: (archive, file) => archive.read(file, limits),
@@ -131,10 +134,12 @@ export class WalLookup implements WalSource {
   /** @throws {WalSourceError} misconfigured: there should be WAL, and is none at all. */
   async #requireWal(signal: AbortSignal | undefined): Promise<void> {
     const { directory = "" } = this.#options;
-    if (!this.#options.expectsWal?.()) return;
+    const expected = this.#options.expectsWal?.() ?? false;
+    if (expected === false) return;
     const archive = this.#options.archive?.();
     if (archive !== undefined) for await (const _ of archive.list(withSignal(signal))) return;
-    else if ((await readdir(directory)).some((name) => parseWalFileName(name))) return;
+    const isLookedInto = archive === undefined || expected === "anywhere";
+    if (isLookedInto && (await readdir(directory)).some((name) => parseWalFileName(name))) return;
     throw new WalSourceError(
       "misconfigured",
       `Cannot restore from ${archive?.description ?? directory}: it holds no WAL at all; is it the right place, with the right prefix, and its disk mounted?`,

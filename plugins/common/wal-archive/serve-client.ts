@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { abortable } from "../storage/content.ts";
 import { codeOf, messageOf } from "../storage/errors.ts";
+import { mostBytes } from "./content.ts";
+import { checkWalFileName } from "./object-names.ts";
 import { digestHeader, standingHeader, systemHeader } from "./serve-headers.ts";
 import { type FetchOptions, type Found, type WalSource, WalSourceError } from "./wal-source.ts";
 
@@ -49,8 +51,8 @@ export class ServeClient implements WalSource {
       try {
         const response = await this.#ask(url, silence.signal);
         silence.heard(silenceMs);
-        if (response.ok) return await this.#receive(response, url, path, silence);
-        const text = await silence.watch(response.text().catch(() => ""));
+        if (response.ok) return await this.#receive(response, name, url, path, silence);
+        const text = await silence.watch(beginningOf(response).catch(() => ""));
         const standing = response.headers.get(standingHeader);
         if (response.status === 404 && standing === "absent") {
           this.#requireSystem(response);
@@ -97,16 +99,21 @@ export class ServeClient implements WalSource {
     } as BunFetchRequestInit);
   }
 
-  async #receive(response: Response, url: string, path: string, silence: Silence): Promise<Found> {
+  async #receive(response: Response, name: string, url: string, path: string, silence: Silence): Promise<Found> {
     const promised = response.headers.get("content-length");
     const digest = response.headers.get(digestHeader);
     const damaged = (found: string) => new WalSourceError("damaged", `Cannot use what came from ${url}: ${found}`);
     if (digest === null) throw damaged("it has no checksum; is it an agent that serves WAL?");
+    const most = mostBytes(checkWalFileName(name));
+    const tooMuch = () => damaged(`it has more than the ${most} bytes that ${name} may have`);
+    if (Number(promised) > most) throw tooMuch();
     const hash = createHash("sha256");
     let received = 0;
     await using file = await open(path, "w", 0o600);
     for await (const chunk of abortable(response.body ?? new Blob([]).stream(), silence.signal)) {
       silence.heard();
+      // Whatever answers there must not fill the disk that the server has its WAL on.
+      if (received + chunk.byteLength > most) throw tooMuch();
       hash.update(chunk);
       for (let rest = chunk; rest.byteLength > 0; ) {
         const { bytesWritten } = await file.write(rest, 0, rest.byteLength, received);
@@ -124,6 +131,20 @@ export class ServeClient implements WalSource {
 /** Whether the file could not be written: the agent is not to blame. */
 const isOfFile = (error: unknown) =>
   codeOf(error) !== undefined && ["open", "write"].includes((error as NodeJS.ErrnoException).syscall ?? "");
+
+const mostErrorBytes = 4096;
+
+/** What an answer without a file says, as far as anybody reads it. */
+async function beginningOf({ body }: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    parts.push(part);
+    bytes += part.byteLength;
+    if (bytes >= mostErrorBytes) break;
+  }
+  return Buffer.concat(parts).toString("utf8", 0, mostErrorBytes);
+}
 
 function refusal(url: string, { status }: Response, text: string): WalSourceError {
   const said = text.trim().split("\n")[0]?.slice(0, 500);

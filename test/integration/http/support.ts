@@ -44,8 +44,8 @@ export class Scene implements AsyncDisposable {
   }
 
   /** The agent's app on a free port, with an instance `walg` whose worker listens on `worker.sock`. */
-  agent(deps: Partial<AppDeps> = {}): Listener {
-    const listener = openListener({ host: "127.0.0.1", port: 0 }, createApp(this.deps(deps)).fetch);
+  agent(deps: Partial<AppDeps> = {}, keepsLength = false): Listener {
+    const listener = openListener({ host: "127.0.0.1", port: 0 }, createApp(this.deps(deps)).fetch, { keepsLength });
     this.onEnd(() => listener.stop(0));
     return listener;
   }

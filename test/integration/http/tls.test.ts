@@ -14,7 +14,7 @@ async function tlsListener(scene: Scene, lines: string, more = "") {
   const text = `tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n${indented}\n${more}`;
   const watch = await WebConfigWatch.open(await scene.write("web.yml", text));
   scene.onEnd(() => watch.close());
-  const listener = openListener({ host: "127.0.0.1", port: 0 }, () => new Response("hello\n"), watch);
+  const listener = openListener({ host: "127.0.0.1", port: 0 }, () => new Response("hello\n"), { webConfig: watch });
   scene.onEnd(() => listener.stop(0));
   return { watch, listener, port: listener.address.port };
 }
@@ -113,7 +113,7 @@ test("a changed certificate is served without a restart, and running requests en
     await release.promise;
     return new Response("slow and whole");
   };
-  const listener = openListener({ host: "127.0.0.1", port: 0 }, answer, watch);
+  const listener = openListener({ host: "127.0.0.1", port: 0 }, answer, { webConfig: watch });
   scene.onEnd(() => listener.stop(0));
   const { port } = listener.address;
   expect((await handshake(port)).text).toContain("CN = server");

@@ -15,7 +15,7 @@ async function guarded(scene: Scene, text: string) {
   const log = { error: (message: string) => errors.push(message), warn: () => {}, info: () => {}, debug: () => {} };
   const watch = await WebConfigWatch.open(await scene.write("web.yml", text), log);
   scene.onEnd(() => watch.close());
-  const listener = openListener({ host: "127.0.0.1", port: 0 }, createApp(scene.deps()).fetch, watch);
+  const listener = openListener({ host: "127.0.0.1", port: 0 }, createApp(scene.deps()).fetch, { webConfig: watch });
   scene.onEnd(() => listener.stop(0));
   return { watch, url: listener.url, errors };
 }

@@ -65,6 +65,15 @@ test("an archive that was emptied, or whose disk is away, has lost what was stor
   expect(await failure(lookup.fetch(segment(2), target))).toBe("misconfigured");
 });
 
+test("who only serves takes WAL from the directory or the archive, and wants some in one of them", async () => {
+  await using place = await folders();
+  const { directory, archive, target } = place;
+  const lookup = new WalLookup({ ...options, directory, archive: () => archive, expectsWal: () => "anywhere" });
+  expect(await failure(lookup.fetch(segment(2), target))).toBe("misconfigured");
+  await writeFile(join(directory, segment(1)), walSegment({ number: 1 }));
+  expect(await lookup.fetch(segment(2), target)).toBeUndefined();
+});
+
 test("without an archive the directory is all there is, and must be there and hold WAL", async () => {
   await using place = await folders();
   const { directory, target } = place;

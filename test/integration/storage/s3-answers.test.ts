@@ -6,10 +6,24 @@ import { storageSettings } from "../../../plugins/common/storage/settings.ts";
 const list = (inner: string) =>
   `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${inner}</ListBucketResult>`;
 
+const object = (key: string, size: string, modified: string) =>
+  list(
+    `<EncodingType>url</EncodingType><Contents><Key>wal-archive/${key}</Key><Size>${size}</Size><LastModified>${modified}</LastModified></Contents>`,
+  );
+
 test.each([
   ["a page of a proxy", "<html><body>Welcome</body></html>", "text/html"],
   ["nothing", "", "application/xml"],
   ["a list that was cut off", list("<IsTruncated>false</IsTruncated>").slice(0, 60), "application/xml"],
+  [
+    "a list that goes on with itself",
+    list("<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>"),
+    "application/xml",
+  ],
+  ["a list with half an escape", object("%E0%A4%A", "1", "2026-01-01T00:00:00Z"), "application/xml"],
+  ["a list with a size that is none", object("a", "1e400", "2026-01-01T00:00:00Z"), "application/xml"],
+  ["a list with a moment that is none", object("a", "1", "yesterday"), "application/xml"],
+  ["a list that begins a million times", "<ListAResult ".repeat(1_000_000), "application/xml"],
   ["a list that does not say how it goes on", list("<IsTruncated>true</IsTruncated>"), "application/xml"],
 ])("%s is no list of objects", async (_, body, type) => {
   const server = Bun.serve({

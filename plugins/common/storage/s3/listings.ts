@@ -16,13 +16,13 @@ export async function* listObjects(
 ): AsyncGenerator<ListedObject> {
   const first = { "list-type": "2", "encoding-type": "url", prefix };
   for await (const page of pages(client, first, signal, { "continuation-token": "NextContinuationToken" })) {
-    for (const element of elements(page, "Contents")) {
+    for (const element of elements(page.text, "Contents")) {
       const key = keyOf(element, page);
       const etag = etagOf(textOf(element, "ETag") ?? null);
       const object = {
         key,
-        sizeBytes: Number(textOf(element, "Size")),
-        modified: new Date(textOf(element, "LastModified") ?? 0),
+        sizeBytes: page.size(textOf(element, "Size")),
+        modified: page.date(textOf(element, "LastModified")),
       };
       if (key.startsWith(prefix)) yield { ...object, ...(etag === undefined ? {} : { etag }) };
     }
@@ -40,18 +40,16 @@ export async function* listVersions(client: S3Client, key: string, signal: Abort
   const first = { versions: "", "encoding-type": "url", prefix: key };
   const next = { "key-marker": "NextKeyMarker", "version-id-marker": "NextVersionIdMarker" };
   for await (const page of pages(client, first, signal, next)) {
-    for (const element of [...elements(page, "Version"), ...elements(page, "DeleteMarker")]) {
+    for (const element of [...elements(page.text, "Version"), ...elements(page.text, "DeleteMarker")]) {
       const found = keyOf(element, page);
       if (found === key) yield { key, versionId: textOf(element, "VersionId") ?? "null" };
       // In order of keys: all that follow are longer.
       else if (found > key && !found.startsWith(key)) return;
     }
-    if (!isSame(textOf(page, "NextKeyMarker"), key, page)) return;
+    const marker = textOf(page.text, "NextKeyMarker");
+    if (marker === undefined || page.decode(marker) !== key) return;
   }
 }
-
-const isSame = (marker: string | undefined, key: string, page: string): boolean =>
-  marker !== undefined && decode(marker, page) === key;
 
 export interface UnfinishedUpload {
   readonly key: string;
@@ -67,10 +65,10 @@ export async function* listUploads(
   const first = { uploads: "", "encoding-type": "url", prefix };
   const next = { "key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker" };
   for await (const page of pages(client, first, signal, next)) {
-    for (const element of elements(page, "Upload")) {
+    for (const element of elements(page.text, "Upload")) {
       const [uploadId, initiated] = [textOf(element, "UploadId"), textOf(element, "Initiated")];
       const key = keyOf(element, page);
-      if (uploadId && key.startsWith(prefix)) yield { key, uploadId, initiated: new Date(initiated ?? 0) };
+      if (uploadId && key.startsWith(prefix)) yield { key, uploadId, initiated: page.date(initiated) };
     }
   }
 }
@@ -81,21 +79,24 @@ async function* pages(
   first: Readonly<Record<string, string>>,
   signal: AbortSignal,
   next: Readonly<Record<string, string>>,
-): AsyncGenerator<string> {
+): AsyncGenerator<Page> {
   const what = `list s3://${client.target.bucket}/${first.prefix}`;
   for (let query: Record<string, string> = first; ; ) {
     const { text } = await client.send({ method: "GET", what, query, signal });
     // Whatever else answers with success has no objects in its text, and must not pass for an empty bucket.
-    if (!/<(List\w+Result)[\s>][\s\S]*<\/\1>\s*$/.test(text))
+    const name = /<(List\w{1,40}Result)[\s>]/.exec(text)?.[1];
+    if (name === undefined || !text.trimEnd().endsWith(`</${name}>`))
       throw noList(what, "misconfigured", "the answer is no list");
-    yield text;
+    const page = new Page(text, what);
+    yield page;
     if (textOf(text, "IsTruncated") !== "true") return;
+    const asked = JSON.stringify(query);
     query = { ...first };
     for (const [parameter, element] of Object.entries(next)) {
       const value = textOf(text, element);
-      if (value !== undefined) query[parameter] = parameter === "key-marker" ? decode(value, text) : value;
+      if (value !== undefined) query[parameter] = parameter === "key-marker" ? page.decode(value) : value;
     }
-    if (Object.keys(query).length === Object.keys(first).length)
+    if (Object.keys(query).length === Object.keys(first).length || JSON.stringify(query) === asked)
       throw noList(what, "unavailable", "there is more, and the answer does not say how to ask for it");
   }
 }
@@ -103,8 +104,41 @@ async function* pages(
 const noList = (what: string, kind: StorageErrorKind, found: string) =>
   new StorageError(kind, `Cannot ${what}: ${found}; check endpoint, and what is between us and the S3 server`);
 
-const keyOf = (element: string, page: string): string => decode(textOf(element, "Key") ?? "", page);
+const keyOf = (element: string, page: Page): string => page.decode(textOf(element, "Key") ?? "");
 
-/** Only where the server says that it encodes: XML has no way to hold some characters. */
-const decode = (key: string, page: string): string =>
-  textOf(page, "EncodingType") === "url" ? decodeURIComponent(key.replaceAll("+", "%20")) : key;
+/** One answer. What stands in its fields is anybody's: each is read, or refused in words. */
+class Page {
+  readonly text: string;
+  readonly #what: string;
+  /** Only where the server says that it encodes: XML has no way to hold some characters. */
+  readonly #isEncoded: boolean;
+
+  constructor(text: string, what: string) {
+    this.text = text;
+    this.#what = what;
+    this.#isEncoded = textOf(text, "EncodingType") === "url";
+  }
+
+  decode(key: string): string {
+    if (!this.#isEncoded) return key;
+    try {
+      return decodeURIComponent(key.replaceAll("+", "%20"));
+    } catch {
+      throw this.#unreadable("the key", key);
+    }
+  }
+  size(text = ""): number {
+    if (/^\d{1,15}$/.test(text)) return Number(text);
+    throw this.#unreadable("the size", text);
+  }
+  /** Where there is none, long ago. */
+  date(text = new Date(0).toISOString()): Date {
+    const date = new Date(text);
+    if (Number.isNaN(date.getTime())) throw this.#unreadable("the date", text);
+    return date;
+  }
+
+  #unreadable(what: string, found: string): StorageError {
+    return noList(this.#what, "misconfigured", `${what} ${JSON.stringify(found.slice(0, 100))} in it cannot be read`);
+  }
+}

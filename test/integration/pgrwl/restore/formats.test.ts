@@ -6,6 +6,7 @@ import type { ArchiveSectionInput } from "../../../../plugins/pgrwl/archive/sett
 import { describeWith } from "../../../harness/describe-with.ts";
 import { createFolder } from "../../../harness/folders.ts";
 import { giveTo, serverUser } from "../../../harness/users.ts";
+import { waitFor } from "../../../harness/wait.ts";
 import { createRestorer, openArchive } from "../../restore/support.ts";
 import { startScene } from "./scene.ts";
 
@@ -25,13 +26,19 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast"], "a restore from a fo
     const storage = { type: "local", directory: join(folder.path, "archive") } as const;
     await using store = await openArchive({ storage, encryption });
     await using scene = await startScene();
-    for (const [, format] of formats.slice(0, -1)) {
+    const extensions = async () => {
+      const found = new Set<string>();
+      for await (const { kind, extension } of store.list()) if (kind === "segment") found.add(extension);
+      return found;
+    };
+    for (const [extension, format] of formats.slice(0, -1)) {
       await using instance = await scene.receive({ ...format, storage, keep_local: 1 });
       await instance.until("streaming");
       if (format.compression === "gzip" && !format.encryption) await scene.load();
       await scene.switchWal(6);
       // What still waits is written in the next format.
       await instance.caughtUp(scene.server);
+      await waitFor(`a segment with "${extension}"`, async () => (await extensions()).has(extension));
       await instance.stop();
     }
     const [, last] = formats.at(-1) ?? [];
@@ -39,9 +46,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast"], "a restore from a fo
     await instance.until("streaming");
     await scene.switchWal(10);
     const loss = await scene.lose(instance, store, "partial");
-    const found = new Set<string>();
-    for await (const { kind, extension } of store.list()) if (kind === "segment") found.add(extension);
-    expect([...found].sort()).toEqual(formats.map(([extension]) => extension).sort());
+    expect([...(await extensions())].sort()).toEqual(formats.map(([extension]) => extension).sort());
 
     await using restorer = await createRestorer();
     // As an agent of the server's own user would have written it.

@@ -41,7 +41,7 @@ test("what is in use, being written or the last verified one stays, and why is t
   const plan = planPrune(candidates, {}, { now });
   expect(plan.remove).toEqual(names(5, 3));
   expect(plan.skipped.map(({ reason }) => reason)).toEqual(["last_verified", "in_use", "being_written"]);
-  expect(planPrune(candidates, {}, { now, verifiedElsewhere: true }).remove).toEqual(names(5, 4, 3));
+  expect(planPrune(candidates, {}, { now, verifiedElsewhereMs: now }).remove).toEqual(names(5, 4, 3));
 });
 
 test("unwatched, the newest stays whatever the clock says", () => {
@@ -71,4 +71,11 @@ test("a plan removes nothing that a rule keeps, and leaves a verified one where 
       );
     }),
   );
+});
+
+test("the last verified one stays while the verified backups elsewhere are older", () => {
+  const one = { name: "a", timeMs: 1000, inUse: false, beingWritten: false, verified: true };
+  const plan = (verifiedElsewhereMs: number) => planPrune([one], {}, { now: 5000, verifiedElsewhereMs });
+  expect(plan(999)).toEqual({ remove: [], skipped: [{ name: "a", reason: "last_verified" }] });
+  expect(plan(1000)).toEqual({ remove: ["a"], skipped: [] });
 });

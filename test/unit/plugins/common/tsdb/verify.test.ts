@@ -152,3 +152,14 @@ test("ULIDs", () => {
   }
   expect(ulidTimeMs("01ARZ3NDEKTSV4RRFFQ69G5FAV")).toBe(1469922850259);
 });
+
+test.each([
+  ["minTime", 1_000_000],
+  ["maxTime", -1_000_000],
+])("a %s that leaves chunks out is found: Prometheus would not find them, or delete the block", async (name, by) => {
+  await using damaged = await fixture();
+  const path = join(damaged.root, block, "meta.json");
+  const meta = JSON.parse(await readFile(path, "utf8"));
+  await writeFile(path, JSON.stringify({ ...meta, [name]: meta[name] + by }));
+  expect((await damaged.verify()).problems).toMatchObject([{ file: `${block}/meta.json`, check: name }]);
+});

@@ -1,0 +1,25 @@
+/** A connection may be silent while a plugin's answer is on its way, and no longer: each one costs file descriptors. */
+import { expect, test } from "bun:test";
+import { forward } from "../../../agent/http/proxy.ts";
+import { Scene } from "./support.ts";
+
+test.each([
+  ["a body", () => new Response("x".repeat(2 ** 20))],
+  ["none", () => new Response(null, { status: 204 })],
+])("the silence that a plugin's answer needs ends with it, where it has %s", async (_, answer) => {
+  await using scene = await Scene.open();
+  scene.worker(answer);
+  const told: string[] = [];
+  const connection = {
+    clientAddress: "127.0.0.1",
+    secure: false,
+    authenticated: false,
+    allowSilence: () => told.push("silence"),
+    endSilence: () => told.push("no more"),
+  };
+  const target = { socket: scene.path("worker.sock"), prefix: "/walg" };
+  const response = await forward(new Request("http://localhost/walg/"), target, connection, () => {});
+  if (response.body !== null) expect(told).toEqual(["silence"]);
+  await response.arrayBuffer();
+  expect(told).toEqual(["silence", "no more"]);
+});
