@@ -2,6 +2,7 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { agentExecutable } from "./agent.ts";
+import { type Background, backgroundOf } from "./background.ts";
 import { createFolder } from "./folders.ts";
 import { waitFor } from "./wait.ts";
 
@@ -12,14 +13,6 @@ export interface Ended {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
-}
-
-export interface Background extends AsyncDisposable {
-  /** What it printed so far, on both. */
-  output(): string;
-  signal(signal: NodeJS.Signals): void;
-  /** SIGTERM. @returns The exit status. */
-  stop(): Promise<number>;
 }
 
 export interface Machine extends AsyncDisposable {
@@ -95,29 +88,7 @@ export async function createMachine({ links, folders = [] }: MachineOptions): Pr
   return {
     run,
     start(text, env = {}) {
-      const child = spawn(text, env);
-      let output = "";
-      for (const stream of [child.stdout, child.stderr]) {
-        void (async () => {
-          for await (const bytes of stream) output += new TextDecoder().decode(bytes);
-        })().catch(() => {});
-      }
-      const signal = (name: NodeJS.Signals) => {
-        if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, name);
-      };
-      const background: Background = {
-        output: () => output,
-        signal,
-        async stop() {
-          signal("SIGTERM");
-          const timer = setTimeout(() => signal("SIGKILL"), 15_000);
-          const status = await child.exited;
-          clearTimeout(timer);
-          return status;
-        },
-        [Symbol.asyncDispose]: async () => void (await background.stop()),
-      };
-      return background;
+      return backgroundOf(spawn(text, env));
     },
     async get(url, isRight = () => true) {
       let last = "";

@@ -4,6 +4,8 @@ import { join } from "node:path";
 
 const repository = new URL("../..", import.meta.url).pathname;
 
+const ownFormats = ["deb", "tar", ...(Bun.which("rpmbuild") === null ? [] : ["rpm"])];
+
 export interface Packages {
   readonly folder: string;
   /** The one file whose name ends so, e.g. `.deb`. */
@@ -13,9 +15,12 @@ export interface Packages {
 /**
  * Packages for this machine's processor, or for arm64. Made once: again only when the executable, or a file that goes into them or
  * makes them, is another.
- * @param formats As `scripts/package --format` has them.
+ * @param formats As `scripts/package --format` has them. Default: all whose programs are here, so that who needs one more needs no other run.
  */
-export async function packagesFor(architecture: "amd64" | "arm64", formats: readonly string[]): Promise<Packages> {
+export async function packagesFor(
+  architecture: "amd64" | "arm64",
+  formats: readonly string[] = ownFormats,
+): Promise<Packages> {
   const folder = join(repository, "dist/packages-tested", `${architecture}-${formats.join("-")}`);
   const keyFile = Bun.file(join(folder, "key"));
   const key = await keyOf(architecture === "amd64" ? "dist/holdfast" : "dist/holdfast-linux-arm64");
@@ -58,6 +63,7 @@ async function keyOf(executable: string): Promise<string> {
     "package*.json",
     "*.md",
     "agent/commands/*.ts",
+    "agent/compat/*.ts",
   ];
   const files = patterns.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: repository })]).sort();
   const hash = new Bun.CryptoHasher("sha256");

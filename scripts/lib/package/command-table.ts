@@ -1,11 +1,12 @@
 /** The command table of the executable, read for its manual and its shell completions. */
 import { type Command, type Flag, helpFlag } from "../../../agent/commands/command.ts";
 import { commandNames, loadCommand } from "../../../agent/commands/index.ts";
+import { originalCommands } from "./originals.ts";
 
-/** Every command, in the order of `holdfast --help`. */
+/** Every command, in the order of `holdfast --help`, and `as NAME` for each tool that is replaced. */
 export async function commandTable(): Promise<readonly Command[]> {
   const commands = await Promise.all([...commandNames].map((name) => loadCommand(name)));
-  return commands.filter((command) => command !== undefined);
+  return [...commands.filter((command) => command !== undefined), ...originalCommands];
 }
 
 /** The flags that help shows, `--help` last. */

@@ -22,7 +22,7 @@ const spellings = (command: Command) =>
     ...(short === undefined ? [] : [`-${short}`]),
   ]);
 
-/** Flags of any command, without their dashes, whose value is of this kind. One name never means two kinds. */
+/** Flags of any command, without their dashes, whose value is of this kind. Only a short one of a replaced tool may mean something else than here. */
 function flagsOfKind(commands: readonly Command[], kind: "file" | "folder"): string[] {
   const flags = commands.flatMap(shownFlags).filter(({ value }) => value !== undefined && kindOfValue(value) === kind);
   return [...new Set(flags.flatMap(({ name, short }) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]))];

@@ -11,7 +11,7 @@ export function commandsPage(
   return [
     pageTitle({ name: "holdfast", section: 1, date, source, manual: "User Commands" }),
     ".SH NAME\nholdfast \\- watch backups, keep WAL and monitoring history, serve metrics\n",
-    `.SH SYNOPSIS\n${bold("holdfast")} ${italic("COMMAND")} [flags]\n.PP\n${bold("holdfast --config.file=")}${italic("FILE")}\n`,
+    `.SH SYNOPSIS\n${bold("holdfast")} ${italic("COMMAND")} [flags]\n.PP\n${bold("holdfast --config.file=")}${italic("FILE")}\n.PP\n${bold("holdfast as")} ${italic("NAME")} ...\n`,
     `.SH DESCRIPTION\n${description.map(plain).join("\n.PP\n")}\n`,
     ".SH COMMANDS\n",
     ...commands.map(commandSection),
@@ -24,6 +24,7 @@ export function commandsPage(
 const description = [
   "One agent for people who must be able to restore. It watches backups and serves what it learns as Prometheus metrics: one executable, one YAML file, one scrape target.",
   "Without a command and with flags alone it runs the agent, as Prometheus and its exporters are started.",
+  "Called through a link that has the name of a tool which it replaces, or as holdfast as NAME, it takes that tool's command line, environment and configuration file. /usr/share/doc/holdfast/docs/switching.md has what becomes of each.",
 ];
 
 const exitStatuses = [

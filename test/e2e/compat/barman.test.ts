@@ -3,39 +3,20 @@ import { expect, test } from "bun:test";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createMachine } from "../../harness/machine.ts";
 import { readSamples } from "../../harness/samples.ts";
+import {
+  barmanExporter,
+  barmanExporterConfiguration,
+  barmanExporterMetrics,
+  barmanPredecessor,
+} from "./quick-starts.ts";
 
-const configuration = `address: 127.0.0.1
-port: "2222"
-integration_type: "shell"
-cache_ttl: 50
-checks_cache_ttl: 50
-refresh_interval: 60
-log_level: "warn"
-`;
 const place = `mkdir -p /opt/barman_exporter /etc/barman_exporter
 ln -s "$(readlink barman_exporter/exporter)" /opt/barman_exporter/exporter
 cat >/etc/barman_exporter/config.yaml <<'EOF'
-${configuration}EOF
+${barmanExporterConfiguration}EOF
 mkdir /opt/bin
 ln -s ${new URL("../../harness/barman-replay", import.meta.url).pathname} /opt/bin/barman`;
-const execStart = "exec /opt/barman_exporter/exporter -config /etc/barman_exporter/config.yaml";
 const env = { PATH: "/opt/bin", BUN: process.execPath, BARMAN_REPLAY_SCENARIOS: "mixed", TZ: "UTC" };
-
-/** Names on the documents' page. */
-const names = [
-  "barman_backup_size",
-  "barman_backup_wal_size",
-  "barman_backups_failed",
-  "barman_backups_total",
-  "barman_first_backup",
-  "barman_last_backup",
-  "barman_last_backup_copy_time",
-  "barman_metrics_update",
-  "barman_up",
-  "barman_last_backup_throughput",
-  "barman_last_backup_wal_files",
-  "barman_last_backup_wal_rate_per_second",
-];
 
 const machine = async () => {
   const made = await createMachine({ links: ["barman_exporter/exporter", "barman-exporter"] });
@@ -51,11 +32,11 @@ const machine = async () => {
 describeWith(["dist/holdfast", "a machine of its own"], "barman_exporter", () => {
   test("ExecStart of the documents' unit serves the documents' page at their address, and ExecReload reads the file again", async () => {
     await using host = await machine();
-    await using exporter = host.start(execStart, env);
+    await using exporter = host.start(`exec ${barmanExporter}`, env);
     const page = await host.get("http://localhost:2222/metrics", (text) =>
-      names.every((name) => text.includes(`\n${name}`)),
+      barmanExporterMetrics.every((name) => text.includes(`\n${name}`)),
     );
-    for (const name of names) expect(page).toContain(`# TYPE ${name} gauge`);
+    for (const name of barmanExporterMetrics) expect(page).toContain(`# TYPE ${name} gauge`);
     const checks = readSamples(page).filter(({ name }) => name === "barman_up");
     expect(new Set(checks.map(({ labels }) => labels.check)).size).toBeGreaterThanOrEqual(21);
     // warn, as the file says: nothing of the start.
@@ -107,7 +88,7 @@ describeWith(["dist/holdfast", "a machine of its own"], "barman_exporter", () =>
 
   test("the predecessor's command serves its page at its port, and prints it", async () => {
     await using host = await machine();
-    await using exporter = host.start("exec barman-exporter -c 60 all", env);
+    await using exporter = host.start(`exec ${barmanPredecessor}`, env);
     const page = await host.get("http://localhost:9780/metrics", (text) => text.includes("barman_up"));
     expect(page).toContain('barman_backup_size{number="1",server="pg"}');
     expect(await exporter.stop()).toBe(0);

@@ -5,45 +5,7 @@ import { describeWith } from "../../harness/describe-with.ts";
 import { createMachine } from "../../harness/machine.ts";
 import { startPostgres } from "../../harness/postgres.ts";
 import { waitFor } from "../../harness/wait.ts";
-
-const receiveConfig = `cat <<EOF >config.yml
-main:
-  listen_port: 7070
-  directory: wals
-receiver:
-  slot: pgrwl_v5
-log:
-  level: trace
-  format: text
-  add_source: true
-EOF
-`;
-const receive = `
-export PGHOST=localhost
-export PGPORT=5432
-export PGUSER=postgres
-export PGPASSWORD=postgres
-export PGRWL_MODE=receive
-
-pgrwl -c config.yml
-`;
-const serveConfig = `cat <<EOF >config.yml
-main:
-  listen_port: 7070
-  directory: wals
-log:
-  level: trace
-  format: text
-  add_source: true
-EOF
-`;
-const serve = `export PGRWL_MODE=serve
-
-pgrwl -c config.yml
-`;
-/** %f and %p as PostgreSQL puts them in. */
-const restoreCommand = (file: string, path: string) =>
-  "pgrwl restore-command --serve-addr=k8s-worker5:30266 %f %p".replace("%f", file).replace("%p", path);
+import { pgrwlReceive, pgrwlReceiveConfig, pgrwlRestoreCommand, pgrwlServe, pgrwlServeConfig } from "./quick-starts.ts";
 
 const forward = new URL("../../harness/forward.ts", import.meta.url).pathname;
 const libpq = { PGHOST: "localhost", PGPORT: "5432", PGUSER: "postgres", PGPASSWORD: "postgres" };
@@ -75,7 +37,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
   test("the README's receive mode, serve mode and restore command work one after the other", async () => {
     await using scene = await createScene();
     const { machine } = scene;
-    const receiver = machine.start(receiveConfig + receive);
+    const receiver = machine.start(pgrwlReceiveConfig + pgrwlReceive);
     await machine.get("http://localhost:7070/status", (text) => JSON.parse(text).stream_status.running === true);
     const name = await scene.segment();
     await machine.get("http://localhost:7070/api/v1/wals", (text) => text.includes(name));
@@ -90,18 +52,20 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
     expect(receiver.output()).toContain("level=info");
     expect(await receiver.stop()).toBe(0);
 
-    const service = machine.start(serveConfig + serve);
+    const service = machine.start(pgrwlServeConfig + pgrwlServe);
     expect(JSON.parse(await machine.get("http://localhost:7070/status"))).toEqual({ running_mode: "serve" });
     expect(await machine.run("curl -fsS http://localhost:7070/healthz")).toMatchObject({ status: 0, stdout: "" });
-    expect(await machine.run(`${restoreCommand(name, "RECOVERYXLOG")} && cmp RECOVERYXLOG wals/${name}`)).toMatchObject(
-      { status: 0, stderr: "" },
-    );
+    expect(
+      await machine.run(`${pgrwlRestoreCommand(name, "RECOVERYXLOG")} && cmp RECOVERYXLOG wals/${name}`),
+    ).toMatchObject({ status: 0, stderr: "" });
     const absent = `${name.slice(0, 12)}FFFF${name.slice(16)}`;
-    expect((await machine.run(restoreCommand(absent, "RECOVERYXLOG2"))).status).toBe(1);
-    expect((await machine.run(restoreCommand("00000002.history", "RECOVERYHISTORY"))).status).toBe(1);
+    expect(await machine.run(pgrwlRestoreCommand(absent, "RECOVERYXLOG2"))).toMatchObject({ status: 1 });
+    expect((await machine.run(pgrwlRestoreCommand("00000002.history", "RECOVERYHISTORY"))).status).toBe(1);
     // The beginning of the last segment too, as ever.
     const partial = (await machine.run("cd wals && echo *.partial")).stdout.trim();
-    expect(await machine.run(`${restoreCommand(partial.slice(0, 24), "P")} && cmp P wals/${partial}`)).toMatchObject({
+    expect(
+      await machine.run(`${pgrwlRestoreCommand(partial.slice(0, 24), "P")} && cmp P wals/${partial}`),
+    ).toMatchObject({
       status: 0,
     });
     await machine.get("http://localhost:7070/metrics", (text) =>
@@ -109,7 +73,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
     );
     expect(await service.stop()).toBe(0);
     const cut = await machine.run(
-      restoreCommand(name, "RECOVERYXLOG3").replace("command", "command --retry-timeout=1s --prefetch=0"),
+      pgrwlRestoreCommand(name, "RECOVERYXLOG3").replace("command", "command --retry-timeout=1s --prefetch=0"),
     );
     expect(cut.status).toBeGreaterThan(125);
     expect(cut.stderr).toStartWith("holdfast restore-command: ");
@@ -145,7 +109,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
     await machine.run(`cp /storage/wal/${name} here; rm -f /storage/wal/${name}`);
     await using _ = machine.start("exec pgrwl daemon -m serve", env);
     await machine.get("http://localhost:7070/healthz");
-    expect(await machine.run(`${restoreCommand(name, "RECOVERYXLOG")} && cmp here RECOVERYXLOG`)).toMatchObject({
+    expect(await machine.run(`${pgrwlRestoreCommand(name, "RECOVERYXLOG")} && cmp here RECOVERYXLOG`)).toMatchObject({
       status: 0,
       stderr: "",
     });
@@ -167,7 +131,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
     ["pgrwl restore-command --serve-addr=a:1 x", 204, /^$/, /Expected: holdfast restore-command/],
   ])("%s: status %i", async (command, status, stdout, stderr) => {
     await using machine = await createMachine({ links: ["pgrwl"] });
-    await machine.run(receiveConfig);
+    await machine.run(pgrwlReceiveConfig);
     const ended = await machine.run(command);
     expect(ended.stdout).toMatch(stdout);
     expect(ended.stderr).toMatch(stderr);

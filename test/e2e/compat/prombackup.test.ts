@@ -2,19 +2,8 @@
 import { expect, test } from "bun:test";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createMachine, type Machine } from "../../harness/machine.ts";
+import { prombackupCreate, prombackupCreateCompressed, prombackupPrune, prombackupServer } from "./quick-starts.ts";
 
-const launch = `prombackup-server \\
-  -listen_address :8080 \\
-  -prometheus_endpoint http://prometheus:9090 \\
-  -snapshot_dir /storage/snapshots
-`;
-const create = "prombackup -server http://prombackupserver:8080 create\n";
-const createCompressed = `PROMBACKUP_ENDPOINT=http://prombackupserver:8080 \\
-prombackup create -format tgz -output /tmp/mybackup.tar.gz
-`;
-const prune = `PROMBACKUP_ENDPOINT=http://prombackupserver:8080 \\
-prombackup prune -keep_within 12h
-`;
 const prometheus = `echo 'global: { scrape_interval: 1s }
 scrape_configs: [{ job_name: self, static_configs: [{ targets: [localhost:9090] }] }]' >/tmp/prometheus.yml
 exec prometheus --config.file=/tmp/prometheus.yml --web.listen-address=:9090 --web.enable-admin-api --storage.tsdb.path=/storage`;
@@ -26,14 +15,14 @@ describeWith(["dist/holdfast", "prometheus", "a machine of its own"], "prombacku
     await using machine = await createMachine({ links });
     await using _ = machine.start(prometheus);
     await machine.get("http://prometheus:9090/api/v1/query?query=up", (text) => text.includes('"1"'));
-    await using server = machine.start(launch);
+    await using server = machine.start(prombackupServer);
     expect(await machine.get("http://prombackupserver:8080/")).toContain("<title>Prometheus backup");
-    expect(await machine.run(create)).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(await machine.run(prombackupCreate)).toEqual({ status: 0, stdout: "", stderr: "" });
     const archive = await machine.run("tar -tf ./*Z-*.tar");
     expect([archive.status, archive.stdout]).toEqual([0, expect.stringContaining("/meta.json")]);
-    expect(await machine.run(createCompressed)).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(await machine.run(prombackupCreateCompressed)).toEqual({ status: 0, stdout: "", stderr: "" });
     expect((await machine.run("tar -tzf /tmp/mybackup.tar.gz")).stdout).toContain("/meta.json");
-    expect(await machine.run(prune)).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(await machine.run(prombackupPrune)).toEqual({ status: 0, stdout: "", stderr: "" });
     expect((await machine.run("ls /storage/snapshots")).stdout.trim().split("\n")).toHaveLength(2);
     const metrics = await machine.get("http://prombackupserver:8080/metrics");
     expect(metrics).toContain("prombackup_server_download_tracked_count ");

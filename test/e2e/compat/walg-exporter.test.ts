@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createMachine, type Machine } from "../../harness/machine.ts";
 import { StandIn } from "../../harness/walg-stand-in.ts";
+import { walgExporter } from "./quick-starts.ts";
 
-const basic = "./walg-exporter";
 const custom = `./walg-exporter \\
   --web.listen-address=":8080" \\
   --walg.path="/usr/local/bin/wal-g" \\
@@ -42,7 +42,7 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
   const untilThere = (machine: Machine, url: string, text: string) => machine.get(url, (page) => page.includes(text));
 
   test.each([
-    ["the basic one", basic, 'walg_backup_count{backup_type="full"} 2'],
+    ["the basic one", walgExporter, 'walg_backup_count{backup_type="full"} 2'],
     ["with the debug mode", debug, 'walg_backups{backup_type="delta"} 1'],
     ["of the mock", mock, 'walg_backups{backup_type="full"} 1'],
   ])(
@@ -102,9 +102,9 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
       /list:\n\s+interval: 1h30m\n\s+wal:\n\s+interval: 1.5h\n\s+storage:\n\s+interval: 1h30m\n\s+timeout: 1.5ms/,
     );
     expect(stdout).toMatch(/config_path: \/.*\/wal-g\.yaml/);
-    await using first = scene.machine.start(basic, scene.env);
+    await using first = scene.machine.start(walgExporter, scene.env);
     await scene.machine.get("http://localhost:9351/metrics");
-    const second = await scene.machine.run(basic, scene.env);
+    const second = await scene.machine.run(walgExporter, scene.env);
     expect([second.status, second.stderr]).toEqual([1, expect.stringContaining("9351")]);
     expect(await first.stop()).toBe(0);
   }, 60_000);

@@ -36,7 +36,7 @@ function lifecycle(root: DebianRoot): void {
   const bring = async (file: string, name: string) => await copyFile(file, join(root.path, "tmp", name));
 
   beforeAll(async () => {
-    packages = await packagesFor("amd64", ["deb", "rpm"]);
+    packages = await packagesFor("amd64");
     await bring(packages.file(".deb"), "holdfast.deb");
     before = await listing();
   }, 120_000);

@@ -39,6 +39,14 @@ test.each([
   [["holdfast", "snapshot", "verify", "hold"], ["holdfast.yml"]],
   [["holdfast", "run", "--log.l"], ["--log.level="]],
   [["holdfast", "--ver"], ["--version"]],
+  [["holdfast", "a"], ["as"]],
+  [
+    ["holdfast", "as", "p"],
+    ["pgrwl", "prombackup", "prombackup-server"],
+  ],
+  [["holdfast", "as", "pgrwl", "--pri"], ["--print-config"]],
+  [["holdfast", "as", "walg-exporter", "--web.l"], ["--web.listen-address="]],
+  [["holdfast", "as", "barman_exporter", "--config", "=", "hold"], ["holdfast.yml"]],
   [["holdfast", "frobnicate", ""], []],
 ])("bash offers for %j", async (words, expected) => {
   expect((await offered(words)).sort()).toEqual([...expected].sort());
@@ -68,6 +76,8 @@ test.if(Bun.which("fish") !== null)("fish offers commands, those behind the firs
   };
   expect(ask("holdfast sn")).toEqual(["snapshot"]);
   expect(ask("holdfast snapshot ")).toEqual(["create", "list", "prune", "restore", "verify"]);
+  expect(ask("holdfast as barman")).toEqual(["barman-exporter", "barman_exporter"]);
+  expect(ask("holdfast as pgrwl --pri")).toEqual(["--print-config"]);
   expect(ask("holdfast run --log")).toEqual(["--log.format", "--log.level"]);
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { commandNames } from "../../../../agent/commands/index.ts";
+import { originalNames } from "../../../../agent/compat/names.ts";
 import { commandTable, shownFlags } from "../../../../scripts/lib/package/command-table.ts";
 import { commandsPage } from "../../../../scripts/lib/package/man-commands.ts";
 import { markdownPage } from "../../../../scripts/lib/package/man-markdown.ts";
@@ -15,7 +16,7 @@ test("holdfast(1) tells of every command and every flag that help shows", async 
   const commands = await commandTable();
   const text = commandsPage(commands, release);
   expect(text).toStartWith('.TH HOLDFAST 1 "2026-11-21" "holdfast 1.2.3" "User Commands"\n');
-  expect(commands.map(({ name }) => name)).toEqual([...commandNames]);
+  expect(commands.map(({ name }) => name)).toEqual([...commandNames, ...originalNames.map((name) => `as ${name}`)]);
   for (const command of commands) {
     const from = text.indexOf(`.SS holdfast ${command.name.replaceAll("-", "\\-")}\n`);
     const section = text.slice(from, text.indexOf("\n.S", from));
