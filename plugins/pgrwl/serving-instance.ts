@@ -1,4 +1,5 @@
 /** An instance that receives nothing: it gives recoveries what is in the directory and in the archive, as the original's `serve` mode. */
+import { isAbsolute, relative } from "node:path";
 import type { PluginInstance, PluginStatus, SetupContext } from "holdfast";
 import { Hono } from "hono";
 import { messageOf } from "../common/storage/errors.ts";
@@ -30,7 +31,8 @@ export class ServingInstance implements PluginInstance {
       archive: config.archive && (() => this.#openArchive()),
       description: config.archive ? `${config.directory} and the archive` : config.directory,
       servesPartial: () => config.serve?.partial ?? true,
-      expectsWal: () => "anywhere",
+      // One disk: WAL in either shows that it is there. An archive elsewhere that is empty may be a disk that is not.
+      expectsWal: () => (isArchivedWithin(config) ? "anywhere" : true),
     });
     if (config.serve?.token === undefined)
       log.warn("WAL is served to whoever can reach this instance, as far as the agent's web config lets them", {
@@ -86,4 +88,11 @@ export class ServingInstance implements PluginInstance {
     if (this.#archive) return this.#archive;
     throw new WalSourceError("outage", `The archive is not open${this.#problem ? `: ${this.#problem}` : " yet"}`);
   }
+}
+
+/** Whether the archive is a folder in the directory, as the original's local storage is. */
+function isArchivedWithin({ archive, directory }: Settings): boolean {
+  if (archive?.storage.type !== "local") return false;
+  const path = relative(directory, archive.storage.directory);
+  return path !== ".." && !path.startsWith("../") && !isAbsolute(path);
 }

@@ -89,7 +89,7 @@ function documentation(repository: string): Entry[] {
     ...new Bun.Glob(pattern).scanSync({ cwd: repository, onlyFiles: true }),
   ]);
   return files
-    .filter((file) => !file.startsWith("config/systemd/"))
+    .filter((file) => file !== "config/systemd/holdfast.service")
     .sort()
     .map((file) => ({ path: `${doc}/${file}`, copyOf: join(repository, file), kind: "documentation" }));
 }
