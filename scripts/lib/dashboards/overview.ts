@@ -1,10 +1,11 @@
 import { type Dashboard, hours, noneIsGood, notAbove, yesOrNo } from "./model.ts";
 
-const perSource = (expr: string) => `max by (cluster, source) (${expr})`;
+/** Of each agent: where hosts have one configuration, clusters and sources have the same names on all of them. */
+const perSource = (expr: string) => `max by (instance, cluster, source) (${expr})`;
 const restorable = perSource('holdfast_restorable{cluster=~"$cluster"}');
 const from = perSource('holdfast_restorable_from_timestamp_seconds{cluster=~"$cluster"}');
 const to = perSource('holdfast_restorable_to_timestamp_seconds{cluster=~"$cluster"}');
-const source = "{{cluster}} from {{source}}";
+const source = "{{cluster}} from {{source}} on {{instance}}";
 const ours = 'alertstate="firing",alertname=~"(Holdfast|Barman|Walg|Pgrwl|Prombackup).+"';
 
 /** Empty, and not 0, where nobody tells. */
@@ -58,7 +59,7 @@ export const overview: Dashboard = {
           kind: "table",
           title: "Each cluster, from each source",
           description: "From the earliest to the latest moment that a restore can reach, and why where none can.",
-          rows: { cluster: "Cluster", source: "Source" },
+          rows: { cluster: "Cluster", source: "Source", instance: "Agent" },
           columns: [
             { title: "Restorable", expr: restorable, words: yesOrNo("yes", "no") },
             { title: "From", expr: `1000 * ${from}`, unit: "moment" },
@@ -66,7 +67,7 @@ export const overview: Dashboard = {
             { title: "Lost now", expr: `time() - ${to}`, unit: "s", thresholds: notAbove(hours(1), hours(30)) },
             {
               title: "Reason",
-              expr: 'max by (cluster, source, reason) (holdfast_restorable{cluster=~"$cluster",reason!=""} == 0)',
+              expr: 'max by (instance, cluster, source, reason) (holdfast_restorable{cluster=~"$cluster",reason!=""} == 0)',
               label: "reason",
               mayBeEmpty: true,
             },
