@@ -30,10 +30,10 @@ test("where there is no folder for temporary files, as in a container with a rea
   for (const name of ["RUNTIME_DIRECTORY", "TMPDIR"]) delete process.env[name];
   const use = async (given: string) => given;
   expect(dirname(await withRuntimeDir(use, ["/proc", folder.path]))).toBe(folder.path);
-  expect(withRuntimeDir(use, ["/proc", "/nonesuch"])).rejects.toThrow(
+  await expect(withRuntimeDir(use, ["/proc", "/nonesuch"])).rejects.toThrow(
     /^Cannot make a folder for sockets in \/proc: .*, in \/nonesuch: no such file, set TMPDIR to a folder/,
   );
   // What somebody has chosen is not passed over in silence.
   process.env.TMPDIR = "/nonesuch";
-  expect(withRuntimeDir(use, [folder.path])).rejects.toThrow(/ in \/nonesuch: no such file, set TMPDIR /);
+  await expect(withRuntimeDir(use, [folder.path])).rejects.toThrow(/ in \/nonesuch: no such file, set TMPDIR /);
 });
