@@ -72,6 +72,22 @@ export const agentCases: readonly AlertCase[] = [
     ],
   },
   {
+    // It has never been well since the agent's start: there is no last success to grow old.
+    alert: "HoldfastCollectStale",
+    fires: [`holdfast_collect_success{${main}} 0`, `process_start_time_seconds{instance="a"} ${hoursAgo(1)}`],
+    labels: { instance: "a", name: "main" },
+    noticedAfter: 1,
+    quiet: [
+      [`holdfast_collect_success{${main}} 1`, `process_start_time_seconds{instance="a"} ${hoursAgo(1)}`],
+      [`holdfast_collect_success{${main}} 0`, `process_start_time_seconds{instance="a"} ${hoursAgo(0.5)}`],
+      [
+        `holdfast_collect_success{${main}} 0`,
+        `holdfast_collect_last_success_timestamp_seconds{${main}} ${hoursAgo(0.5)}`,
+        `process_start_time_seconds{instance="a"} ${hoursAgo(9)}`,
+      ],
+    ],
+  },
+  {
     alert: "HoldfastPluginRestarting",
     fires: [`holdfast_plugin_restarts_total{${main}} 0+1x60`],
     labels: { instance: "a", name: "main" },
