@@ -172,6 +172,16 @@ describeWith(["promtool"], "config/prometheus", () => {
           input_series: [...known, known[0]?.replace('"a"', '"b"').replace('"gap"} 0', '""} 1') ?? ""].map(inputSeries),
           promql_expr_test: answers([1, 3, 100]),
         },
+        {
+          // Behind a gap the newest WAL is no moment that can be restored.
+          interval: "10s",
+          input_series: known
+            .slice(0, 2)
+            .concat(known.slice(3, 5))
+            .map((line) => line.replace("-400", "0"))
+            .map(inputSeries),
+          promql_expr_test: answers([1, 1, 100]),
+        },
         { interval: "10s", input_series: [], promql_expr_test: answers([undefined, undefined, undefined]) },
       ],
     );
