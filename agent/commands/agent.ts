@@ -185,18 +185,27 @@ export class Agent {
         names: () => this.#host.instances.map((instance) => instance.config.name),
       },
     };
+    const isReady = () => this.#config !== undefined;
     const app = createApp({
       ...routes,
-      isReady: () => this.#config !== undefined,
+      isReady,
       hasInstance: (name) => this.#host.instance(name) !== undefined,
       ...(config.enableReload ? { reload: () => this.reload() } : {}),
       notices: () => this.#notices(),
     });
+    const ofInstances = config.listen.length > 0 ? routes : { ...routes, isReady };
     return [
       ...config.listen.map((address) => ({ address, webConfig: config.webConfig, fetch: app.fetch })),
       ...config.instances.flatMap(({ name, listen, metricsPath, webConfig = config.webConfig }) =>
         listen
-          ? [{ instance: name, address: listen, webConfig, fetch: createInstanceApp(name, routes, metricsPath).fetch }]
+          ? [
+              {
+                instance: name,
+                address: listen,
+                webConfig,
+                fetch: createInstanceApp(name, ofInstances, metricsPath).fetch,
+              },
+            ]
           : [],
       ),
     ];

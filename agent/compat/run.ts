@@ -18,6 +18,9 @@ const tools: Readonly<Record<OriginalName, () => Promise<{ tool: Tool }>>> = {
   "prombackup-server": () => import("./prombackup-server.ts"),
 };
 
+/** Of holdfast's own commands. */
+const refusedConfig = 2;
+
 const say = (text: string) => void process.stdout.write(text);
 const complain = (text: string) => void process.stderr.write(`${text}\n`);
 
@@ -69,22 +72,21 @@ async function carryOut(tool: Tool, plan: Plan, { environment, cwd }: Invocation
     noted = notes;
     const text = yamlOf(translation, "run");
     const loaded = await loadConfig(plan.source, { environment, cwd, text });
-    if ("problems" in loaded) return inOriginalTerms(loaded, plan.source);
+    if ("problems" in loaded) return loaded;
     return plan.isFile ? loaded : { config: { ...loaded.config, file: plan.source } };
   };
   const first = load(await plan.translate());
   if (plan.kind === "check") {
     const { checkConfig } = await import("../commands/check.ts");
-    const status = await checkConfig(await first, { connects: false, said: "Configuration is valid." });
-    return status === 0 ? 0 : tool.exitStatus.usage;
+    return inOriginalTerms(await checkConfig(await first, { connects: false, said: "Configuration is valid." }), tool);
   }
   if (plan.kind === "collect") {
     const { collectFrom } = await import("../commands/collect.ts");
-    return await collectFrom(() => first, undefined);
+    return inOriginalTerms(await collectFrom(() => first, undefined), tool);
   }
   const { runAgent } = await import("../commands/run.ts");
   let isFirst = true;
-  return await runAgent(async () => {
+  const status = await runAgent(async () => {
     if (isFirst) {
       isFirst = false;
       return await first;
@@ -95,12 +97,14 @@ async function carryOut(tool: Tool, plan: Plan, { environment, cwd }: Invocation
       return { problems: [{ file: plan.source, line: 0, column: 0, message: messageOf(error) }], readable: undefined };
     }
   });
+  return inOriginalTerms(status, tool);
 }
 
-/** Lines and columns are those of a text that nobody has seen. */
-function inOriginalTerms(loaded: Extract<LoadResult, { problems: unknown }>, source: string): LoadResult {
-  const problems = loaded.problems.map(({ message }) => ({ file: source, line: 0, column: 0, message }));
-  return { ...loaded, problems };
+/** A configuration that was refused was refused under the names of a text that nobody has seen. */
+function inOriginalTerms(status: number, { name, exitStatus }: Tool): number {
+  if (status !== refusedConfig) return status;
+  complain(`${name}: plugins.… are keys of holdfast's configuration, which --print-config prints`);
+  return exitStatus.usage;
 }
 
 async function print(tool: Tool, plan: Plan, args: readonly string[]): Promise<number> {

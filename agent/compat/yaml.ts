@@ -24,7 +24,8 @@ export function yamlOf(
     },
   });
   const lines = use === "keep" ? [...comments, ...notes, ...remarks] : [];
-  const head = lines.map((line) => `# ${line}\n`).join("");
+  // An argument or a key may have several lines itself.
+  const head = lines.map((line) => `# ${line.replaceAll(/[\r\n\u0085\u2028\u2029]+/g, " ")}\n`).join("");
   return `${head}${document.toString({ lineWidth: 0 })}`;
 }
 

@@ -23,7 +23,7 @@ export interface Sources {
 /**
  * Reads the main file, and beside it `plugins.d/*.yaml` and `*.yml` in the order of their names, hidden ones left out.
  * @param file As the user wrote it; relative to `cwd`.
- * @param text Its content, instead of what the file holds; `plugins.d` is none of it then.
+ * @param text Its content, instead of what the file holds; `plugins.d` is none of it then, and nothing has a line, for nobody has seen it.
  */
 export async function readSources(
   file: string,
@@ -32,9 +32,7 @@ export async function readSources(
   report: (problem: Problem) => void,
   text: string | undefined,
 ): Promise<Sources> {
-  const reads = [
-    text === undefined ? await readYamlFile(resolve(cwd, file), file) : parseYaml(new TextEncoder().encode(text), file),
-  ];
+  const reads = [text === undefined ? await readYamlFile(resolve(cwd, file), file) : unseen(text, file)];
   const names = text === undefined ? await filesOfPluginsFolder(file, cwd, report) : [];
   for (const name of names) reads.push(await readYamlFile(resolve(cwd, name), name));
   for (const problem of reads.flatMap((read) => ("problems" in read ? read.problems : []))) report(problem);
@@ -51,6 +49,13 @@ export async function readSources(
   const instances = new Map(isMapping(plugins?.value) ? plugins?.children : []);
   for (const other of others) if (other) addInstances(other, instances, report);
   return { main: isMapping(main?.written.value) ? main : undefined, openSecretFiles, instances };
+}
+
+function unseen(text: string, file: string): YamlRead {
+  const read = parseYaml(new TextEncoder().encode(text), file);
+  const whole = { file, line: 0, column: 0 };
+  if ("problems" in read) return { problems: read.problems.map((problem) => ({ ...problem, ...whole })) };
+  return { yaml: { ...read.yaml, placeAt: () => whole } };
 }
 
 async function filesOfPluginsFolder(file: string, cwd: string, report: (problem: Problem) => void): Promise<string[]> {

@@ -52,7 +52,8 @@ export class KnownWindows {
       const row = { ...window, cluster: cluster ?? given.labelled ?? given.instance, source: given.instance };
       // The plugin's own reason says more than that its collection failed; but an old one is old.
       if (distrust && (reason === undefined || distrust.reason === "stale")) return { ...row, ...distrust };
-      return { ...row, reason, detail };
+      const future = reason === undefined ? ofTheFuture(window, given.now) : undefined;
+      return { ...row, reason, detail, ...future };
     });
   }
 
@@ -66,6 +67,17 @@ export class KnownWindows {
     if (this.#windows.length === 0 || ageSeconds <= staleAfterSeconds) return undefined;
     return { reason: "stale", detail: `Nothing was heard of it for ${Math.floor(ageSeconds)} s` };
   }
+}
+
+/** Clocks of hosts and storages differ by less. */
+const mostAheadSeconds = 3600;
+
+/** Nobody can restore what has not been yet: its age would be below every threshold until then, whatever happens. */
+function ofTheFuture({ from = 0, to = 0 }: Pick<PlainWindow, "from" | "to">, now: number) {
+  const latest = Math.max(from, to);
+  if (latest <= now / 1000 + mostAheadSeconds) return undefined;
+  const detail = `It reaches to ${new Date(latest * 1000).toISOString()}, which is to come: a clock is or was wrong, here or there`;
+  return { reason: "unknown", detail } as const;
 }
 
 const nothing = { cluster: "", from: undefined, to: undefined, walOnly: false };

@@ -4,13 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reasonOf } from "../config/read-file.ts";
 
+/** Shared memory: in a container, or a unit, whose files are read-only, it is often all that can be written to. */
+const usualPlaces = [tmpdir(), "/dev/shm"];
+
 /**
  * Makes a directory that only this user can enter, and removes it afterwards.
- * A service manager's `RUNTIME_DIRECTORY` is preferred; socket paths have 107 characters at most.
+ * A service manager's `RUNTIME_DIRECTORY` is preferred, then `TMPDIR`; socket paths have 107 characters at most.
+ * @param places Where neither is set: the first that can be written to.
  * @throws {Error} It cannot be made.
  */
-export async function withRuntimeDir<Result>(use: (path: string) => Promise<Result>): Promise<Result> {
-  const path = await makeRuntimeDir();
+export async function withRuntimeDir<Result>(
+  use: (path: string) => Promise<Result>,
+  places: readonly string[] = usualPlaces,
+): Promise<Result> {
+  const path = await makeRuntimeDir(places);
   try {
     return await use(path);
   } finally {
@@ -18,15 +25,19 @@ export async function withRuntimeDir<Result>(use: (path: string) => Promise<Resu
   }
 }
 
-async function makeRuntimeDir(): Promise<string> {
+async function makeRuntimeDir(places: readonly string[]): Promise<string> {
   const given = process.env.RUNTIME_DIRECTORY?.split(":")[0];
-  const parent = given || tmpdir();
-  try {
-    return await mkdtemp(join(parent, "holdfast-"));
-  } catch (error) {
-    const variable = given ? "RUNTIME_DIRECTORY" : "TMPDIR";
-    throw new Error(
-      `Cannot make a folder for sockets in ${parent}: ${reasonOf(error)}, set ${variable} to a folder that this user may write to`,
-    );
+  const chosen = given || process.env.TMPDIR;
+  const problems: string[] = [];
+  for (const parent of chosen ? [chosen] : places) {
+    try {
+      return await mkdtemp(join(parent, "holdfast-"));
+    } catch (error) {
+      problems.push(`${parent}: ${reasonOf(error)}`);
+    }
   }
+  const variable = given ? "RUNTIME_DIRECTORY" : "TMPDIR";
+  throw new Error(
+    `Cannot make a folder for sockets in ${problems.join(", in ")}, set ${variable} to a folder that this user may write to`,
+  );
 }

@@ -57,15 +57,20 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   return withErrors(app, deps);
 }
 
-/** An instance's own address: its metrics alone, and its routes at the root; without routes, a page that links to the metrics. */
+/**
+ * An instance's own address: its metrics alone, and its routes at the root; without routes, a page that links to the metrics.
+ * @param deps `isReady`: the agent has no other address, as under an original's name, so its health is told here too. Its status
+ *   page is not: an original's port is often open to all.
+ */
 export function createInstanceApp(
   name: string,
-  deps: InstanceRoutesDeps & Pick<AppDeps, "metrics" | "maxRequests">,
+  deps: InstanceRoutesDeps & Pick<AppDeps, "metrics" | "maxRequests"> & Partial<Pick<AppDeps, "isReady">>,
   metricsPath = "/metrics",
 ): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>();
   const maxRequests = () => deps.maxRequests?.() ?? defaultMaxRequests;
   app.route("/", instanceMetricsRoutes({ name, path: metricsPath }, deps.metrics, maxRequests));
+  if (deps.isReady) app.route("/", healthRoutes(deps.isReady));
   app.get("/", async (c) => {
     if (!hasNoRoutes(name, deps.status())) return answerForInstance(c, name, "", deps);
     return c.body(linkPage(name, metricsPath), 200, { ...pageHeaders });

@@ -17,10 +17,9 @@ export interface RestorableClaim {
 
 /** Three families; one series each for a cluster and a source. WAL without a base backup claims nothing, and has none. */
 export function restorableFamilies(rows: readonly RestorableClaim[]): OwnFamily[] {
-  // One that names no cluster itself may be named like another's.
-  const claims = [...new Map(rows.map((row) => [JSON.stringify([row.cluster, row.source]), row])).values()].filter(
-    ({ walOnly }) => !walOnly,
-  );
+  // One that names no cluster itself may be named like another's: the one that cannot be counted on is heard.
+  const sorted = rows.filter(({ walOnly }) => !walOnly).sort((one, other) => trust(one) - trust(other));
+  const claims = [...new Map(sorted.map((row) => [JSON.stringify([row.cluster, row.source]), row])).values()];
   const moments = (moment: "from" | "to") =>
     claims.flatMap(({ cluster, source, [moment]: value }) =>
       value === undefined ? [] : [[{ cluster, source }, value] as const],
@@ -46,3 +45,6 @@ export function restorableFamilies(rows: readonly RestorableClaim[]): OwnFamily[
     ],
   ];
 }
+
+/** The last of those that sort by it is the worst. */
+const trust = ({ reason }: RestorableClaim): number => (reason === undefined ? 0 : 1);

@@ -115,6 +115,11 @@ export function createRun(outer?: AbortSignal, hooks: RunHooks = {}): Run {
 
 type Child = Bun.Subprocess<"ignore" | Uint8Array, "pipe", "pipe">;
 
+const spawnErrors: Readonly<Record<string, string>> = {
+  ENOENT: "no such command in PATH or directory",
+  EACCES: "permission denied, this user may not run it: see its mode, and the folders on its path",
+};
+
 function spawn(command: readonly [string, ...string[]], { env, cwd, stdin }: RunOptions): Child {
   try {
     return Bun.spawn([...command], {
@@ -128,7 +133,7 @@ function spawn(command: readonly [string, ...string[]], { env, cwd, stdin }: Run
     });
   } catch (cause) {
     const code = (cause as { code?: string }).code;
-    const found = code === "ENOENT" ? "no such command in PATH or directory" : (code ?? String(cause));
+    const found = spawnErrors[code ?? ""] ?? code ?? String(cause);
     throw new RunError({ reason: "spawn", command, found, cause });
   }
 }

@@ -83,6 +83,7 @@ export class ReceiverInstance implements PluginInstance {
       keepFrom: this.#keepFrom,
       log,
       segmentSizeBytes: () => telemetry.number("segmentSizeBytes") || undefined,
+      now,
       onEnd: () => this.#announce(),
     });
     this.http = createRoutes({ settings: config, receiver, now, listing: this.#service.listing });
@@ -114,7 +115,8 @@ export class ReceiverInstance implements PluginInstance {
     const { last: surveyed, failure } = this.#survey;
     const { telemetry } = this.#receiver;
     const now = this.#context.now() / 1000;
-    return restorableWindows({ now, telemetry, surveyed, failure, keepFrom: this.#keepFrom });
+    const { damaged } = this.#service;
+    return restorableWindows({ now, telemetry, surveyed, failure, keepFrom: this.#keepFrom, damaged });
   }
 
   get #keepFrom(): readonly string[] {

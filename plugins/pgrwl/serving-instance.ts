@@ -3,6 +3,7 @@ import { isAbsolute, relative } from "node:path";
 import type { PluginInstance, PluginStatus, SetupContext } from "holdfast";
 import { Hono } from "hono";
 import { messageOf } from "../common/storage/errors.ts";
+import { pause } from "../common/storage/retry.ts";
 import type { WalArchive } from "../common/wal-archive/archive.ts";
 import { WalLookup } from "../common/wal-archive/lookup.ts";
 import { openWalArchive } from "../common/wal-archive/open.ts";
@@ -12,6 +13,8 @@ import { type ServeCounterName, serveMetricTable } from "./metric-table.ts";
 import { RegisteredMetrics } from "./registered-metrics.ts";
 import { addServeRoutes, ServeTelemetry, serveResults } from "./serve-routes.ts";
 import type { Settings } from "./settings.ts";
+
+const retryMs = 2_000;
 
 export class ServingInstance implements PluginInstance {
   readonly http = new Hono();
@@ -54,17 +57,30 @@ export class ServingInstance implements PluginInstance {
   }
 
   async start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const { config, log } = this.#context;
-    try {
-      this.#archive = config.archive && (await openWalArchive(config.archive, { environment: process.env }));
-    } catch (error) {
-      this.#problem = messageOf(error);
-      log.error("Cannot open the archive: WAL that is only there is not served", { error: this.#problem });
-    }
+    await this.#keepOpening(signal);
     if (signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
     await promise;
+  }
+
+  /** Until the archive is open: a file that its settings name may come with a mount, or be put right while a recovery waits. */
+  async #keepOpening(signal: AbortSignal): Promise<void> {
+    const { config, log, publish } = this.#context;
+    while (config.archive && !this.#archive && !signal.aborted) {
+      const before = this.#problem;
+      try {
+        this.#archive = await openWalArchive(config.archive, { environment: process.env });
+        this.#problem = undefined;
+        if (before !== undefined) log.info("The archive is open");
+      } catch (error) {
+        this.#problem = messageOf(error);
+        if (this.#problem !== before)
+          log.error("Cannot open the archive: WAL that is only there is not served", { error: this.#problem });
+      }
+      if (this.#problem !== before) publish();
+      if (!this.#archive) await pause(retryMs, signal).catch(() => {});
+    }
   }
 
   collect(): void {

@@ -67,6 +67,11 @@ export class WalService {
     return this.#verification?.problem;
   }
 
+  /** Objects of the archive that the last verification could not read. */
+  get damaged(): readonly string[] {
+    return this.#verification?.last?.damaged.map(({ objectName }) => objectName) ?? [];
+  }
+
   addRoutes(app: Hono): void {
     const { context, telemetry, archiver } = this.#options;
     const { config, log } = context;

@@ -37,6 +37,11 @@ export interface Knowledge {
   readonly verification: Verification | undefined;
   /** The same, but only while wal-verify works: what it says of the server would be wrong afterwards. */
   readonly currentVerification: Verification | undefined;
+  /** When each of the two last answered, Unix seconds. */
+  readonly timelinesAt: number | undefined;
+  readonly verificationAt: number | undefined;
+  /** So much older may their answers become while they work, slowly and with some failures. */
+  readonly walPatienceSeconds: number;
   readonly storageUsage: StorageUsage | undefined;
   readonly segments: ReadonlyMap<number, StoredSegment> | undefined;
   /** Only while the server answers. */
@@ -76,6 +81,9 @@ export function knowledgeOf(
     timelines: fresh(operations.timelines),
     verification: fresh(operations.verification),
     currentVerification: current(operations.verification),
+    timelinesAt: operations.timelines?.lastSuccessAt,
+    verificationAt: operations.verification?.lastSuccessAt,
+    walPatienceSeconds: 5 * settings.wal.interval + settings.wal.timeout,
     storageUsage: fresh(operations.storageUsage),
     segments: fresh(operations.segments),
     server,

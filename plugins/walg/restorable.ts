@@ -19,7 +19,8 @@ export function restorableWindows(operations: Operations, known: Knowledge, wal:
 }
 
 /** Why it cannot be counted on; where it can, perhaps something to know. */
-function judge({ backups, timelines, verification }: Knowledge, wal: ArchivedWal): Partial<RestorableWindow> {
+function judge(known: Knowledge, wal: ArchivedWal): Partial<RestorableWindow> {
+  const { backups, timelines, verification, nowSeconds, walPatienceSeconds } = known;
   if (backups === undefined) return { reason: "stale", detail: "The list of backups is older than stale_after" };
   if (backups.backups.length === 0) return { reason: "no_backup", detail: "There is no backup in the storage" };
   const counted = backups.backups.filter(({ permanent }) => !permanent);
@@ -31,6 +32,11 @@ function judge({ backups, timelines, verification }: Knowledge, wal: ArchivedWal
     const isTold = timelines !== undefined || verification !== undefined;
     if (!isTold) return { reason: "unknown", detail: "Neither wal-show nor wal-verify has told what WAL is archived" };
     return { reason: "wal_gap", detail: "No WAL is archived" };
+  }
+  const silentSeconds = nowSeconds - (wal.toldAt ?? nowSeconds);
+  if (silentSeconds > walPatienceSeconds) {
+    const detail = `Neither wal-show nor wal-verify has told what WAL is archived for ${Math.floor(silentSeconds)} s`;
+    return { reason: "stale", detail };
   }
   const { earliest, end, gapSegments = 0 } = recovery;
   if (earliest === undefined) {

@@ -46,19 +46,25 @@ export interface ArchivedWal {
   readonly latest: number | undefined;
   /** The newest segment of each timeline. */
   readonly arrivals: ReadonlyMap<number, Arrival>;
+  /** Unix seconds at which wal-g told what is archived. */
+  readonly toldAt: number | undefined;
 }
 
 export function archivedWal(known: Knowledge): ArchivedWal {
   const { timelines, verification, server, backups, segmentSizeBytes } = known;
   const current = server?.timeline ?? known.currentVerification?.currentTimeline;
-  const path =
-    (timelines && pathThroughTimelines(timelines, current, segmentSizeBytes)) ??
-    (verification && pathThroughVerification(verification, segmentSizeBytes));
+  const shown = timelines && pathThroughTimelines(timelines, current, segmentSizeBytes);
+  const verified = verification && pathThroughVerification(verification, segmentSizeBytes);
+  // What wal-show has told while wal-verify failed, or before it failed itself, must not stand for what is there now.
+  const { timelinesAt = 0, verificationAt = 0, walPatienceSeconds } = known;
+  const isOutdated = verified !== undefined && verificationAt - timelinesAt > walPatienceSeconds;
+  const path = isOutdated ? verified : (shown ?? verified);
+  const toldAt = path === shown ? known.timelinesAt : known.verificationAt;
   const recovery =
     path && assessRecovery(backups?.backups ?? [], backups?.chains ?? noChains, path, known.ignoreBefore);
   const end = recovery?.end && withLastArchived(recovery.end, known);
   const arrivals = arrivalsOf(known);
-  return { current, recovery, end, latest: end && arrivalOf(end, arrivals), arrivals };
+  return { current, recovery, end, latest: end && arrivalOf(end, arrivals), arrivals, toldAt };
 }
 
 const noChains = { parent: () => undefined, depth: () => undefined };

@@ -39,7 +39,7 @@ async function startVault() {
       files: {
         "plugins/vault.ts": source,
         "vault.json": JSON.stringify([
-          { cluster: "shop", from: 1_700_000_000, to: 1_790_000_000.5 },
+          { cluster: "shop", from: 1_700_000_000, to: 1_750_000_000.5 },
           { cluster: "billing", from: 1_780_000_000, to: 1_790_000_100 },
         ]),
       },
@@ -64,7 +64,7 @@ describeWith(["dist/holdfast"], "what can be restored", () => {
     const page = await until("the series", (text) => sampleValue(text, "holdfast_restorable", labels("")) === 1);
     expect(page).toContain('holdfast_restorable{cluster="shop",source="vault",reason=""} 1\n');
     expect(page).toContain('holdfast_restorable_from_timestamp_seconds{cluster="shop",source="vault"} 1700000000\n');
-    expect(page).toContain('holdfast_restorable_to_timestamp_seconds{cluster="shop",source="vault"} 1790000000.5\n');
+    expect(page).toContain('holdfast_restorable_to_timestamp_seconds{cluster="shop",source="vault"} 1750000000.5\n');
     expect(await agent.scrape("/metrics?exclude[]=vault")).not.toContain("holdfast_restorable");
 
     const html = await agent.scrape("/");
@@ -79,7 +79,7 @@ describeWith(["dist/holdfast"], "what can be restored", () => {
     const failed = await until("the failure", (text) => text.includes('reason="collect_failed"'));
     expect(sampleValue(failed, "holdfast_restorable", labels("collect_failed"))).toBe(0);
     expect(failed).not.toContain('reason=""');
-    expect(sampleValue(failed, "holdfast_restorable_to_timestamp_seconds", { cluster: "shop" })).toBe(1_790_000_000.5);
+    expect(sampleValue(failed, "holdfast_restorable_to_timestamp_seconds", { cluster: "shop" })).toBe(1_750_000_000.5);
     expect(await agent.scrape("/")).toContain("<title>2 not restorable · 1 failing · holdfast</title>");
     const status = (await (await agent.fetch("/api/v1/status")).json()) as { instances: { restorable: unknown[] }[] };
     expect(status.instances[0]?.restorable[0]).toMatchObject({

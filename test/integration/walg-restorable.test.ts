@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { waitFor } from "../harness/wait.ts";
 import { samplesOf } from "../harness/walg-page.ts";
-import { start, WalgUnderTest } from "../harness/walg-plugin.ts";
+import { now, start, WalgUnderTest } from "../harness/walg-plugin.ts";
 import { fixture } from "../harness/walg-stand-in.ts";
 
 const walg = new WalgUnderTest();
@@ -89,4 +89,41 @@ test("a storage that does not answer is told as that, with what was known before
   } finally {
     await stop();
   }
+});
+
+test("what wal-g has told of WAL grows stale when it tells no more, though backups are still listed", async () => {
+  let at = now();
+  const test = await walg.plugin({ wal: { commands: ["wal-show"], interval: "1m", timeout: "1m" } }, () => at);
+  await test.collect();
+  expect(test.instance.restorable?.()[0]?.reason).toBeUndefined();
+  await walg.standIn.reply("wal-show", { status: 1, stderr: "no" });
+  at += 360_000;
+  await test.collect();
+  expect(test.instance.restorable?.()[0]?.reason).toBeUndefined();
+  at += 60_000;
+  await test.collect();
+  expect(test.instance.restorable?.()[0]).toMatchObject({ reason: "stale", from: expect.any(Number) });
+});
+
+test("a hole that wal-verify finds is not covered by what wal-show told long ago", async () => {
+  let at = now();
+  const test = await walg.plugin({ wal: { interval: "1m", timeout: "1m" } }, () => at);
+  await test.collect();
+  expect(test.instance.restorable?.()[0]?.reason).toBeUndefined();
+  await walg.standIn.reply("wal-show", { status: 1, stderr: "no" });
+  const found = JSON.parse(await fixture("f1/wal-verify.json"));
+  const range = (from: string, to: string, count: number, status: string) => ({
+    timeline_id: 2,
+    start_segment: `0000000200000000000000${from}`,
+    end_segment: `0000000200000000000000${to}`,
+    segments_count: count,
+    status,
+  });
+  const details = [range("40", "43", 4, "FOUND"), range("44", "45", 2, "MISSING_LOST"), range("46", "51", 12, "FOUND")];
+  await walg.standIn.reply("wal-verify-integrity-timeline", {
+    stdout: JSON.stringify({ ...found, integrity: { status: "FAILURE", details } }),
+  });
+  at += 420_000;
+  await test.collect();
+  expect(test.instance.restorable?.()[0]?.reason).toBe("wal_gap");
 });

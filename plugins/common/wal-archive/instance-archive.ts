@@ -40,7 +40,10 @@ function ofOriginal(original: Written, directory = ""): ArchiveSettings | undefi
   const archive = originalArchive(original, directory);
   if ("key" in archive) throw new Error(`config.${archive.key}: ${archive.message}`);
   const { storage, compression, encryption } = archive;
-  return archiveSettings.parse({ storage, compression, encryption });
+  const checked = archiveSettings.safeParse({ storage, compression, encryption });
+  if (checked.success) return checked.data;
+  const [issue] = checked.error.issues;
+  throw new Error(`config.storage: ${issue?.message} (archive.${issue?.path.join(".")})`);
 }
 
 /** Undefined where the instance archives nothing. @throws {StorageError} misconfigured */

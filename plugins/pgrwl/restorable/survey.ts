@@ -21,6 +21,8 @@ export interface WalRun {
 }
 
 export interface Surveyed {
+  /** When it began, Unix seconds. */
+  readonly at: number;
   readonly segmentSizeBytes: number;
   /** Undefined without segments. */
   readonly run: WalRun | undefined;
@@ -38,6 +40,8 @@ export interface SurveyOptions {
   readonly log: Log;
   /** Undefined while the server has not told it. */
   segmentSizeBytes(): number | undefined;
+  /** Unix milliseconds. */
+  now(): number;
   onEnd(): void;
 }
 
@@ -89,7 +93,8 @@ export class Survey {
 
   /** Undefined: the size of a segment is not known yet, or the receiver has not made its folder. */
   async #look(signal: AbortSignal): Promise<Surveyed | undefined> {
-    const { directory, archive: opened, password, keepFrom } = this.#options;
+    const { directory, archive: opened, password, keepFrom, now } = this.#options;
+    const at = now() / 1000;
     // Before the archive: what is uploaded and removed meanwhile must not be missing from both.
     const local = await listCompleteSegments(directory, this.#options.segmentSizeBytes()).catch((error: unknown) => {
       if (codeOf(error) === "ENOENT") return undefined;
@@ -102,7 +107,7 @@ export class Survey {
     const histories = await localHistories(directory);
     const configured = await configuredNeeds(keepFrom);
     if (opened === undefined)
-      return { segmentSizeBytes, run: runOf(times, histories, segmentSizeBytes), backups: configured };
+      return { at, segmentSizeBytes, run: runOf(times, histories, segmentSizeBytes), backups: configured };
     const archive = opened();
     for await (const { kind, base, name, modified } of archive.list({ signal })) {
       if (kind === "segment" && !times.has(name)) times.set(name, modified.getTime() / 1000);
@@ -113,6 +118,7 @@ export class Survey {
     }
     const stored = await storedBackups(archive.storage, { password, segmentSizeBytes, signal });
     return {
+      at,
       segmentSizeBytes,
       run: runOf(times, histories, segmentSizeBytes),
       backups: {

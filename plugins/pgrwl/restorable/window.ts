@@ -16,11 +16,16 @@ export interface WindowOptions {
   /** Why the newest survey could not be made. */
   readonly failure: string | undefined;
   readonly keepFrom: readonly string[];
+  /** Objects of the archive that the last verification could not read, by their names. */
+  readonly damaged: readonly string[];
 }
+
+/** A survey ends within minutes, or waits for a disk or a storage that does not answer: then nothing newer is known. */
+const oldestSurveySeconds = 3600;
 
 /** None while nobody has looked yet. */
 export function restorableWindows(options: WindowOptions): RestorableWindow[] {
-  const { telemetry, surveyed, failure, keepFrom } = options;
+  const { telemetry, surveyed, failure, keepFrom, now } = options;
   const expectsBackups = keepFrom.some(isLabelPath);
   if (surveyed === undefined) {
     if (failure === undefined) return [];
@@ -31,11 +36,22 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
   const walOnly = known.length === 0 && !expectsBackups;
   const to = receivedUntil(telemetry, options.now) ?? run?.until;
   if (walOnly) return [{ ...ofWalAlone(run?.since, to), ...failing(failure) }];
-  const usable = known.filter(({ segment }) => run !== undefined && startOf(segment, surveyed) >= run.oldestLsn);
+  const since = known.filter(({ segment }) => run !== undefined && startOf(segment, surveyed) >= run.oldestLsn);
+  const end = [run?.newestLsn ?? 0n, telemetry.lsn("flushed")].reduce((a, b) => (a > b ? a : b));
+  const received = since.filter(({ segment }) => startOf(segment, surveyed) < end);
+  const damage = options.damaged.flatMap((name) => /[0-9A-F]{24}/.exec(name)?.[0] ?? []);
+  const usable = received.filter(({ segment }) =>
+    damage.every((one) => startOf(one, surveyed) < startOf(segment, surveyed)),
+  );
   const ends = usable.flatMap(({ endedAt }) => endedAt ?? []);
   const from = ends.length === 0 ? undefined : ends.reduce((a, b) => Math.min(a, b));
   const window = { from, to };
   if (failure !== undefined) return [{ ...window, ...failing(failure) }];
+  const ageSeconds = now - surveyed.at;
+  if (ageSeconds > oldestSurveySeconds) {
+    const detail = `Nobody could look at segments and base backups for ${Math.floor(ageSeconds)} s: no answer`;
+    return [{ ...window, reason: "stale", detail }];
+  }
   if (known.length === 0) {
     return [{ ...window, reason: "no_backup", detail: backups.doubts[0] ?? "keep_from names no base backup" }];
   }
@@ -43,6 +59,12 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
     return [{ ...window, reason: "wal_gap", detail: "The server no longer has the WAL that comes next" }];
   }
   if (run === undefined) return [{ reason: "unknown", detail: "No segment of WAL is complete yet" }];
+  if (since.length > 0 && received.length === 0) {
+    return [{ ...window, reason: "wal_gap", detail: "WAL that the base backup needs has not been received" }];
+  }
+  if (received.length > 0 && usable.length === 0) {
+    return [{ ...window, reason: "damaged", detail: `WAL since every base backup: ${damage.at(-1)} is damaged` }];
+  }
   if (from === undefined) {
     return [{ ...window, reason: "wal_gap", detail: "WAL is missing since every base backup that is known" }];
   }

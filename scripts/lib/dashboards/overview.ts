@@ -1,10 +1,13 @@
 import { type Dashboard, hours, noneIsGood, notAbove, yesOrNo } from "./model.ts";
 
-const perSource = (expr: string) => `max by (cluster, source) (${expr})`;
+/** Of each agent: where hosts have one configuration, clusters and sources have the same names on all of them. */
+const perSource = (expr: string) => `max by (instance, cluster, source) (${expr})`;
 const restorable = perSource('holdfast_restorable{cluster=~"$cluster"}');
 const from = perSource('holdfast_restorable_from_timestamp_seconds{cluster=~"$cluster"}');
 const to = perSource('holdfast_restorable_to_timestamp_seconds{cluster=~"$cluster"}');
-const source = "{{cluster}} from {{source}}";
+/** Only of what can be counted on: behind a gap the newest WAL is no moment that can be restored. */
+const lost = `time() - (${to} and ${restorable} == 1)`;
+const source = "{{cluster}} from {{source}} on {{instance}}";
 const ours = 'alertstate="firing",alertname=~"(Holdfast|Barman|Walg|Pgrwl|Prombackup).+"';
 
 /** Empty, and not 0, where nobody tells. */
@@ -40,8 +43,8 @@ export const overview: Dashboard = {
           kind: "stat",
           title: "Most that would be lost now",
           description:
-            "Time since the newest moment to which the worst-off cluster can be restored, by its best source.",
-          queries: [{ expr: `max(min by (cluster) (time() - ${to}))` }],
+            "Time since the newest moment to which the worst-off cluster that can be restored can be, by its best source.",
+          queries: [{ expr: `max(min by (cluster) (${lost}))` }],
           unit: "s",
           thresholds: notAbove(hours(1), hours(30)),
           width: 6,
@@ -58,15 +61,15 @@ export const overview: Dashboard = {
           kind: "table",
           title: "Each cluster, from each source",
           description: "From the earliest to the latest moment that a restore can reach, and why where none can.",
-          rows: { cluster: "Cluster", source: "Source" },
+          rows: { cluster: "Cluster", source: "Source", instance: "Agent" },
           columns: [
             { title: "Restorable", expr: restorable, words: yesOrNo("yes", "no") },
             { title: "From", expr: `1000 * ${from}`, unit: "moment" },
             { title: "To", expr: `1000 * ${to}`, unit: "moment" },
-            { title: "Lost now", expr: `time() - ${to}`, unit: "s", thresholds: notAbove(hours(1), hours(30)) },
+            { title: "Lost now", expr: lost, unit: "s", thresholds: notAbove(hours(1), hours(30)) },
             {
               title: "Reason",
-              expr: 'max by (cluster, source, reason) (holdfast_restorable{cluster=~"$cluster",reason!=""} == 0)',
+              expr: 'max by (instance, cluster, source, reason) (holdfast_restorable{cluster=~"$cluster",reason!=""} == 0)',
               label: "reason",
               mayBeEmpty: true,
             },
@@ -85,8 +88,9 @@ export const overview: Dashboard = {
         {
           kind: "timeseries",
           title: "Lost, had it happened then",
-          description: "Time from the newest moment that could be restored to now: what a loss would have cost.",
-          queries: [{ expr: `time() - ${to}`, legend: source }],
+          description:
+            "Time from the newest moment that could be restored to now: what a loss would have cost. A line ends where nothing could be.",
+          queries: [{ expr: lost, legend: source }],
           unit: "s",
           logarithmic: true,
           width: 12,

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { runOnce } from "../../harness/agent.ts";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createFolder } from "../../harness/folders.ts";
@@ -48,6 +49,15 @@ describeWith(["dist/holdfast"], "holdfast as NAME --print-config", () => {
     expect((await runOnce(["as", name, ...args, "--print-config"], { cwd: folder.path, env })).stdout).toBe(
       printed.stdout,
     );
+  });
+
+  test("an argument of several lines adds nothing but itself to the configuration", async () => {
+    const given = "a\nlisten: 0.0.0.0:9847";
+    const { stdout } = await runOnce(["as", "walg-exporter", `--walg.path=${given}`, "--print-config"], { cwd: "/" });
+    expect(parse(stdout)).toEqual({
+      log: { level: "info" },
+      plugins: { walg: { listen: ":9351", config: { path: given } } },
+    });
   });
 
   test("a client's command is printed as holdfast's", async () => {

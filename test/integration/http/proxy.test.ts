@@ -223,7 +223,8 @@ describe.each([
     scene.worker(
       (request) => new Response(`${new URL(request.url).pathname} ${request.headers.get("x-forwarded-prefix")}`),
     );
-    const listener = openListener({ host: "127.0.0.1", port: 0 }, createInstanceApp("walg", scene.deps()).fetch, {
+    const { isReady: _, ...deps } = scene.deps();
+    const listener = openListener({ host: "127.0.0.1", port: 0 }, createInstanceApp("walg", deps).fetch, {
       keepsLength,
     });
     scene.onEnd(() => listener.stop(0));
@@ -231,6 +232,21 @@ describe.each([
     expect(await (await fetch(`${listener.url}/-/healthy`)).text()).toBe("/-/healthy null");
     expect(await (await fetch(`${listener.url}/`)).text()).toBe("/ null");
     expect((await fetch(`${listener.url}/metrics`, { method: "POST" })).status).toBe(405);
+  });
+
+  test("an instance's own port tells the agent's health where the agent has no other, whatever becomes of the worker", async () => {
+    await using scene = await Scene.open();
+    const deps = scene.deps({ socketOf: () => undefined, isReady: () => true });
+    const { fetch: answer } = createInstanceApp("walg", deps, "/m");
+    const listener = openListener({ host: "127.0.0.1", port: 0 }, answer, { keepsLength });
+    scene.onEnd(() => listener.stop(0));
+    const get = async (path: string) => {
+      const response = await fetch(`${listener.url}${path}`);
+      return [response.status, await response.text()];
+    };
+    expect(await get("/-/healthy")).toEqual([200, "holdfast is healthy.\n"]);
+    expect(await get("/-/ready")).toEqual([200, "holdfast is ready.\n"]);
+    expect((await get("/api/v1/status"))[0]).not.toBe(200);
   });
 });
 

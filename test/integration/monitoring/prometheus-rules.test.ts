@@ -118,22 +118,24 @@ describeWith(["promtool"], "config/prometheus", () => {
   });
 
   test("the reason why nothing can be restored stands in the alert", async () => {
-    const series = 'holdfast_restorable{cluster="main",source="wal",reason="the archive has a gap"} 0';
+    const series = 'holdfast_restorable{instance="a",cluster="main",source="wal",reason="the archive has a gap"} 0';
+    const elsewhere = 'holdfast_restorable{instance="b",cluster="main",source="wal",reason="something else"} 0 1x900';
     const { file, annotations } = alertOf("HoldfastNotRestorable");
     const exp_annotations = {
-      summary: "main cannot be restored from wal",
+      summary: "main cannot be restored from wal on a",
       description:
-        "Were main lost now, wal could not bring it back: the archive has a gap. Open the agent's status page, " +
+        "Were main lost now, wal could not bring it back: the archive has a gap. Open the status page of a, " +
         "correct what it names, and take a full backup as soon as one can be taken.",
       runbook: annotations.runbook,
     };
-    const exp_labels = { severity: "critical", cluster: "main", source: "wal" };
+    const exp_labels = { severity: "critical", instance: "a", cluster: "main", source: "wal" };
     const alert = {
       alertname: "HoldfastNotRestorable",
       eval_time: "15m",
       exp_alerts: [{ exp_labels, exp_annotations }],
     };
-    await runTests([file], [{ interval: "1m", input_series: [inputSeries(series)], alert_rule_test: [alert] }]);
+    const input_series = [series, elsewhere].map(inputSeries);
+    await runTests([file], [{ interval: "1m", input_series, alert_rule_test: [alert] }]);
   });
 
   test("the overview counts what can be restored, and says nothing where nobody tells", async () => {
@@ -163,6 +165,22 @@ describeWith(["promtool"], "config/prometheus", () => {
           interval: "10s",
           input_series: known.slice(1, 3).map(inputSeries),
           promql_expr_test: answers([0, 2, undefined]),
+        },
+        {
+          // Another host has the same configuration, and so the same names.
+          interval: "10s",
+          input_series: [...known, known[0]?.replace('"a"', '"b"').replace('"gap"} 0', '""} 1') ?? ""].map(inputSeries),
+          promql_expr_test: answers([1, 3, 100]),
+        },
+        {
+          // Behind a gap the newest WAL is no moment that can be restored.
+          interval: "10s",
+          input_series: known
+            .slice(0, 2)
+            .concat(known.slice(3, 5))
+            .map((line) => line.replace("-400", "0"))
+            .map(inputSeries),
+          promql_expr_test: answers([1, 1, 100]),
         },
         { interval: "10s", input_series: [], promql_expr_test: answers([undefined, undefined, undefined]) },
       ],

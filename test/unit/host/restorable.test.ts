@@ -135,6 +135,21 @@ test("what was not renewed for stale_after is stale, whatever was said", () => {
   ]);
 });
 
+test("a window that ends in the future claims nothing, for it would never grow old; a clock that is a little ahead may be", () => {
+  const known = new KnownWindows();
+  const seconds = good.now / 1000;
+  const windows = [
+    { cluster: "ahead", to: seconds + 3600 },
+    { cluster: "backup", from: seconds + 3601 },
+    { cluster: "wal", from: 1, to: seconds + 86_400 },
+    { cluster: "reason", to: seconds + 86_400, reason: "wal_gap" as const },
+  ];
+  known.hear(said(...windows), true, good.now);
+  const rows = known.rows(good);
+  expect(rows.map(({ reason }) => reason)).toEqual([undefined, "unknown", "unknown", "wal_gap"]);
+  expect(rows[2]).toMatchObject({ to: seconds + 86_400, detail: expect.stringContaining("1970-01-02T00:16:40") });
+});
+
 test("after a failure the plugin's own reason stays, and an empty list leaves what was known", () => {
   const known = new KnownWindows();
   const failed = { ...good, lastSucceeded: false, lastError: "exit" };

@@ -30,6 +30,11 @@ test("one series a cluster and source: 1 without a reason, else 0, and the momen
 test("WAL without a base backup has no series, and one cluster of a source no second one", () => {
   expect(lines(row({ walOnly: true, reason: "stale" }))).toEqual([]);
   expect(lines(row({}), row({}))).toHaveLength(3);
+  // Whichever comes last, what cannot be counted on is not hidden.
+  const bad = 'holdfast_restorable{cluster="main",source="barman",reason="no_backup"} 0';
+  expect(lines(row({ reason: "no_backup" }), row({}))[0]).toBe(bad);
+  expect(lines(row({}), row({ reason: "no_backup" }))[0]).toBe(bad);
+  expect(lines(row({ reason: "no_backup" }), row({ walOnly: true }))[0]).toBe(bad);
 });
 
 test("docs/http.md and docs/plugins.md have every reason", async () => {

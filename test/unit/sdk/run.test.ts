@@ -96,11 +96,12 @@ describe("a command that answers", () => {
 
 describe("a command that cannot be started", () => {
   test.each([
-    ["is not there", ["nonesuch-command"], {}],
-    ["is no executable", ["/etc/passwd"], {}],
-    ["is to run in a folder that is not there", ["true"], { cwd: "/nonesuch" }],
-  ] as const)("fails with reason spawn when it %s", async (_, command, options) => {
+    ["is not there", ["nonesuch-command"], {}, "no such command in PATH"],
+    ["is no executable", ["/etc/passwd"], {}, "permission denied, this user may not run it"],
+    ["is to run in a folder that is not there", ["true"], { cwd: "/nonesuch" }, "or directory"],
+  ] as const)("fails with reason spawn when it %s", async (_, command, options, found) => {
     const error = await failureOf(run(command, options));
+    expect(error.message).toContain(found);
     expect(error).toMatchObject({ reason: "spawn", command, exitCode: undefined });
     expect(error.message).toStartWith(`Cannot run "${command[0]}": `);
   });

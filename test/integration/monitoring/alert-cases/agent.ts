@@ -1,7 +1,9 @@
 import { type AlertCase, hoursAgo } from "../alert-case.ts";
 
-const restorable = 'cluster="main",source="wal"';
-const labels = { cluster: "main", source: "wal" };
+const restorable = 'instance="a",cluster="main",source="wal"';
+const labels = { instance: "a", cluster: "main", source: "wal" };
+/** The other host of a fleet with one configuration: its cluster and its source have the same names, and all is well there. */
+const elsewhere = 'instance="b",cluster="main",source="wal"';
 const up = 'up{job="holdfast",instance="a"}';
 const main = 'instance="a",name="main"';
 
@@ -12,22 +14,18 @@ export const restorableCases: readonly AlertCase[] = [
     fires: [
       `holdfast_restorable{${restorable},reason="no_backup"} 0 0 0 0 stale`,
       `holdfast_restorable{${restorable},reason="gap"} _ _ _ _ 0x60`,
+      `holdfast_restorable{${elsewhere},reason=""} 1`,
     ],
     labels,
-    quiet: [
-      [`holdfast_restorable{${restorable},reason=""} 1`],
-      // Another agent knows a way.
-      [
-        `holdfast_restorable{${restorable},reason="gap",instance="a"} 0`,
-        `holdfast_restorable{${restorable},reason="",instance="b"} 1`,
-      ],
-    ],
+    quiet: [[`holdfast_restorable{${restorable},reason=""} 1`]],
   },
   {
     alert: "HoldfastRestorableToOldMoment",
     fires: [
       `holdfast_restorable{${restorable},reason=""} 1`,
       `holdfast_restorable_to_timestamp_seconds{${restorable}} ${hoursAgo(31)}`,
+      `holdfast_restorable{${elsewhere},reason=""} 1`,
+      `holdfast_restorable_to_timestamp_seconds{${elsewhere}} 0`,
     ],
     labels,
     quiet: [
@@ -71,6 +69,22 @@ export const agentCases: readonly AlertCase[] = [
     quiet: [
       [`holdfast_collect_last_success_timestamp_seconds{${main}} 0+60x60`],
       [`holdfast_collect_last_success_timestamp_seconds{${main}} ${hoursAgo(0.5)}`],
+    ],
+  },
+  {
+    // It has never been well since the agent's start: there is no last success to grow old.
+    alert: "HoldfastCollectStale",
+    fires: [`holdfast_collect_success{${main}} 0`, `process_start_time_seconds{instance="a"} ${hoursAgo(1)}`],
+    labels: { instance: "a", name: "main" },
+    noticedAfter: 1,
+    quiet: [
+      [`holdfast_collect_success{${main}} 1`, `process_start_time_seconds{instance="a"} ${hoursAgo(1)}`],
+      [`holdfast_collect_success{${main}} 0`, `process_start_time_seconds{instance="a"} ${hoursAgo(0.5)}`],
+      [
+        `holdfast_collect_success{${main}} 0`,
+        `holdfast_collect_last_success_timestamp_seconds{${main}} ${hoursAgo(0.5)}`,
+        `process_start_time_seconds{instance="a"} ${hoursAgo(9)}`,
+      ],
     ],
   },
   {

@@ -27,6 +27,23 @@ export const pgrwlCases: readonly AlertCase[] = [
     quiet: [['pgrwl_gaps_total{instance="a",reason="wal_removed"} 1']],
   },
   {
+    // The agent was away for long, and finds the gap before it is scraped.
+    alert: "PgrwlGapFound",
+    fires: [
+      'pgrwl_gaps_total{instance="a",reason="wal_removed"} _ _ 1x60',
+      'process_start_time_seconds{instance="a"} 110',
+    ],
+    labels: { instance: "a", reason: "wal_removed" },
+    noticedAfter: 2,
+    // A Prometheus that is new here.
+    quiet: [
+      [
+        'pgrwl_gaps_total{instance="a",reason="wal_removed"} 1',
+        `process_start_time_seconds{instance="a"} ${hoursAgo(2)}`,
+      ],
+    ],
+  },
+  {
     alert: "PgrwlLags",
     fires: [one("pgrwl_lag_seconds", 61)],
     labels,

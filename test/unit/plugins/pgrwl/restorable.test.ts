@@ -50,6 +50,7 @@ async function survey(options: { keepFrom?: string[]; archive?: string } = {}): 
     keepFrom: options.keepFrom ?? [],
     log,
     segmentSizeBytes: () => undefined,
+    now: Date.now,
     onEnd: () => stopping.abort(),
   });
   await one.run(stopping.signal);
@@ -118,9 +119,18 @@ const now = 10_000;
 function window(given: Partial<WindowOptions> = {}, state: Telemetry["state"] = "streaming") {
   const telemetry = given.telemetry ?? new Telemetry();
   telemetry.state = state;
-  return restorableWindows({ now, telemetry, surveyed: undefined, failure: undefined, keepFrom: [], ...given })[0];
+  return restorableWindows({
+    now,
+    telemetry,
+    surveyed: undefined,
+    failure: undefined,
+    keepFrom: [],
+    damaged: [],
+    ...given,
+  })[0];
 }
 const surveyed = (endedAt: readonly (number | undefined)[], first = 3): Surveyed => ({
+  at: now,
   segmentSizeBytes: mib,
   run: { oldestLsn: lsn("0/300000"), newestLsn: lsn("0/900000"), since: 3000, until: 9000 },
   backups: {
@@ -171,4 +181,27 @@ test("an archive that cannot be looked at is told, with what was known", () => {
   });
   expect(window({ failure })).toMatchObject({ reason: "archive_unreachable", walOnly: true });
   expect(window({ failure, keepFrom: ["/b/*"] })).toMatchObject({ reason: "archive_unreachable", walOnly: false });
+});
+
+test("what nobody could look at for an hour is stale, though the receiver streams", () => {
+  const old = (at: number) => window({ surveyed: { ...surveyed([4000]), at } });
+  expect(old(now - 3600)?.reason).toBeUndefined();
+  expect(old(now - 3601)).toMatchObject({ reason: "stale", from: 4000 });
+});
+
+test("a base backup whose WAL was not received is no way to restore, until it is", () => {
+  expect(window({ surveyed: surveyed([4000], 9) })).toMatchObject({ reason: "wal_gap", from: undefined });
+  const telemetry = new Telemetry();
+  telemetry.setLsn("flushed", lsn("0/900028"));
+  expect(window({ telemetry, surveyed: surveyed([4000], 9) })).toMatchObject({ from: 4000, detail: undefined });
+});
+
+test("damaged WAL behind a base backup takes it away, before it does not", () => {
+  const damaged = (number: number) => [`wal-archive/${segment(number)}.gz.aes`];
+  expect(window({ surveyed: surveyed([4000], 3), damaged: damaged(5) })).toMatchObject({
+    reason: "damaged",
+    from: undefined,
+    detail: expect.stringContaining(segment(5)),
+  });
+  expect(window({ surveyed: surveyed([4000], 3), damaged: damaged(2) })?.reason).toBeUndefined();
 });

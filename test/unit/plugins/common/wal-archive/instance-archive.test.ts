@@ -45,4 +45,6 @@ test.each([
 test("what the plugin refuses, the commands do", () => {
   expect(() => readInstanceArchive({ ...original, storage: { name: "s3" } })).toThrow("config.storage.name");
   expect(() => readInstanceArchive({ ...original, storage: { name: "ftp" } })).toThrow("config.storage.name");
+  const withoutPass = { ...original, storage: { encryption: { algo: "aesgcm", pass: "" } } };
+  expect(() => readInstanceArchive(withoutPass)).toThrow(/^config\.storage: .*\(archive\.encryption\.passphrase\)$/);
 });
