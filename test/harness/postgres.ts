@@ -68,6 +68,8 @@ const defaultSettings: Readonly<Record<string, string>> = {
   max_replication_slots: "10",
   fsync: "off",
   shared_buffers: "16MB",
+  // In the data folder: a server that is killed for good would leave its segments in /dev/shm.
+  dynamic_shared_memory_type: "mmap",
   // Of a standby: how long it waits after a vain attempt.
   wal_retrieve_retry_interval: "100ms",
 };
