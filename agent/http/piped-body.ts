@@ -1,5 +1,6 @@
 /** Bodies that go from a worker to a client of node:http without a web stream between: that costs half of the throughput. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { leavesGarbage } from "../system/garbage.ts";
 
 export interface PipedBody {
   readonly message: IncomingMessage;
@@ -35,6 +36,7 @@ export async function pipeBody({ message, onBroken }: PipedBody, response: Serve
   });
   message.on("data", (chunk: Uint8Array) => {
     if (!response.write(chunk)) message.pause();
+    leavesGarbage(chunk.length);
   });
   message.on("end", () => {
     isOver = true;

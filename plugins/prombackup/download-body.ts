@@ -1,4 +1,5 @@
 /** The body of a download: an archive on its way, its digest, and the truth about how it ended. */
+import { leavesGarbage } from "../common/system/garbage.ts";
 import { EntryError, reasonOf } from "./snapshot-entries.ts";
 
 export interface BodyEnd {
@@ -88,6 +89,7 @@ export function downloadBody(
           if (chunk) {
             given.enqueue(chunk);
             end.sent(chunk.length);
+            leavesGarbage(chunk.length);
             timer = setTimeout(() => giveUp(`the client took nothing for ${stallMs / 1000} s`), stallMs);
             return;
           }

@@ -1,0 +1,13 @@
+/** As the agent does it on its side: bodies that pass through leave buffers which the collector does not count, and so does not hurry to collect. */
+
+/** What may lie about between two collections. More costs memory, less costs time: with 8 MiB downloads are half as fast. */
+const mostBytes = 32 * 2 ** 20;
+let bytes = 0;
+
+/** To be told of every chunk that passes. Measured with Bun 1.4.5: twenty downloads at once hold half of the memory, for a tenth of the time. */
+export function leavesGarbage(chunkBytes: number): void {
+  bytes += chunkBytes;
+  if (bytes < mostBytes) return;
+  bytes = 0;
+  Bun.gc(true);
+}
