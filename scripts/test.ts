@@ -13,7 +13,7 @@ const patterns = process.argv.slice(2);
 
 interface Group {
   readonly folder: string;
-  /** Files run at once. Servers are idle for most of the time, but what the executable does is wanted undisturbed. */
+  /** Files run at once. Servers and timings want the machine for themselves. */
   readonly atOnce: number;
   /** For each test. */
   readonly timeoutMs: number;
@@ -21,7 +21,7 @@ interface Group {
 
 const groups: readonly Group[] = [
   { folder: "test/unit", atOnce: 2, timeoutMs: 30_000 },
-  { folder: "test/integration", atOnce: 2, timeoutMs: 120_000 },
+  { folder: "test/integration", atOnce: 1, timeoutMs: 120_000 },
   { folder: "test/e2e", atOnce: 1, timeoutMs: 120_000 },
 ];
 
