@@ -147,12 +147,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     await dropSlot(server);
     await using other = await startPostgres({}, { segmentMiB: 1 });
     await using refused = await startInstance(other, { directory: instance.directory });
-    await refused.until("refused");
-    // The state is told in memory that is shared, the gap by a message that may come a moment later.
-    const { gap, problem } = await waitFor("the gap", async () => {
-      const status = await refused.status();
-      return status.gap && status.problem ? status : undefined;
-    });
+    const { gap, problem } = await refused.until("refused");
     expect(gap).toMatchObject({ reason: "system_identifier", open: true, refused: true });
     expect(problem).toContain("give this server a directory of its own");
     expect(await refused.files()).toEqual(files);

@@ -88,7 +88,9 @@ export async function startInstance(server: PostgresServer, options: InstanceOpt
     until: async (state) =>
       explained(`the state ${state}`, async () => {
         const found = await status();
-        return found.state === state && found;
+        // The state is told in memory that is shared, why by a message that may come a moment later.
+        const isExplained = found.problem !== undefined || !["waiting", "refused"].includes(state);
+        return found.state === state && isExplained && found;
       }),
     async caughtUp(from) {
       await from.psql("SELECT pg_logical_emit_message(true, 'test', 'x')").catch(() => {});
