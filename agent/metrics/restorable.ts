@@ -18,8 +18,13 @@ export interface RestorableClaim {
 /** Three families; one series each for a cluster and a source. WAL without a base backup claims nothing, and has none. */
 export function restorableFamilies(rows: readonly RestorableClaim[]): OwnFamily[] {
   // One that names no cluster itself may be named like another's: the one that cannot be counted on is heard.
-  const sorted = rows.filter(({ walOnly }) => !walOnly).sort((one, other) => trust(one) - trust(other));
-  const claims = [...new Map(sorted.map((row) => [JSON.stringify([row.cluster, row.source]), row])).values()];
+  const heard = new Map<string, RestorableClaim>();
+  for (const row of rows.filter(({ walOnly }) => !walOnly)) {
+    const key = JSON.stringify([row.cluster, row.source]);
+    const known = heard.get(key);
+    if (known === undefined || trust(row) >= trust(known)) heard.set(key, row);
+  }
+  const claims = [...heard.values()];
   const moments = (moment: "from" | "to") =>
     claims.flatMap(({ cluster, source, [moment]: value }) =>
       value === undefined ? [] : [[{ cluster, source }, value] as const],
