@@ -12,23 +12,24 @@ const repository = new URL("..", import.meta.url).pathname;
 const patterns = process.argv.slice(2);
 
 interface Group {
-  readonly folder: string;
-  /** A folder in it that is a group of its own. */
-  readonly without?: string;
+  /** What the files' paths begin with. */
+  readonly paths: readonly string[];
+  /** Of these, what other groups have. */
+  readonly without?: readonly string[];
   /** Files run at once. What looks at timings wants the machine for itself; servers mostly wait. */
   readonly atOnce: number;
   /** For each test. */
   readonly timeoutMs: number;
 }
 
-/** Short time limits, stalls and cuts. */
-const timed = "test/integration/pgrwl/faults";
+/** Short time limits, stalls and cuts, and who is sooner. */
+const timed = ["test/integration/pgrwl/faults/", "test/integration/pgrwl/switches.test.ts"];
 
 const groups: readonly Group[] = [
-  { folder: "test/unit", atOnce: 2, timeoutMs: 30_000 },
-  { folder: "test/integration", without: timed, atOnce: 2, timeoutMs: 120_000 },
-  { folder: timed, atOnce: 1, timeoutMs: 120_000 },
-  { folder: "test/e2e", atOnce: 1, timeoutMs: 120_000 },
+  { paths: ["test/unit/"], atOnce: 2, timeoutMs: 30_000 },
+  { paths: ["test/integration/"], without: timed, atOnce: 2, timeoutMs: 120_000 },
+  { paths: timed, atOnce: 1, timeoutMs: 120_000 },
+  { paths: ["test/e2e/"], atOnce: 1, timeoutMs: 120_000 },
 ];
 
 const checks: readonly { readonly name: string; readonly command: readonly string[] }[] = [
@@ -108,8 +109,9 @@ function withoutPasses(output: string): string {
 }
 
 async function runGroup(group: Group, scratch: string): Promise<void> {
-  const files = [...new Bun.Glob(`${group.folder}/**/*.test.ts`).scanSync({ cwd: repository })]
-    .filter((file) => group.without === undefined || !file.startsWith(`${group.without}/`))
+  const isOf = (file: string, paths: readonly string[]) => paths.some((path) => file.startsWith(path));
+  const files = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: repository })]
+    .filter((file) => isOf(file, group.paths) && !isOf(file, group.without ?? []))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
     .sort();
   const next = async (): Promise<void> => {

@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { startAgent } from "../../harness/agent.ts";
 import { createFolder } from "../../harness/folders.ts";
+import { waitFor } from "../../harness/wait.ts";
 
 const snapshot = "20260101T000000Z-0123456789abcdef";
 
@@ -38,6 +39,7 @@ test("another site's name that leads here changes nothing: no snapshot is delete
 plugins:
   prom: { plugin: prombackup, config: { snapshot_dir: ${folder.path}, prometheus: { url: "http://127.0.0.1:1" } } }
 `);
+  await waitFor("the routes of prom", async () => (await agent.fetch("/prom/")).ok);
   const from = (host: string, more = {}) => ({ Host: host, Origin: `http://${host}`, ...more });
   const evil = `evil.example:${agent.port}`;
   expect(await post(agent.port, "/prom/delete", from(evil))).toBe(403);
