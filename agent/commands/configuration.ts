@@ -3,6 +3,7 @@ import type { AgentConfig, Problem } from "../config/config.ts";
 import { type LoadResult, loadConfig } from "../config/load.ts";
 import { formatProblem, sortProblems } from "../config/problems.ts";
 import type { Host } from "../host/host.ts";
+import { forTerminal } from "../system/terminal.ts";
 import type { Flag, FlagValues } from "./command.ts";
 
 export const defaultConfigFile = "/etc/holdfast/holdfast.yml";
@@ -80,7 +81,7 @@ async function problemsOfWebConfig(file: string): Promise<readonly Problem[]> {
 
 /** Prints problems, one a line, and how many there are. @returns The exit status for them. */
 export function reportProblems(problems: readonly Problem[]): number {
-  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
+  for (const problem of problems) process.stderr.write(`${forTerminal(formatProblem(problem))}\n`);
   process.stderr.write(
     `holdfast: ${problems.length} ${problems.length === 1 ? "problem" : "problems"} in the configuration\n`,
   );

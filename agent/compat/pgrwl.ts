@@ -5,6 +5,7 @@
 import { version } from "../build.ts";
 import { UsageError } from "../commands/command.ts";
 import { nearest } from "../config/suggestions.ts";
+import { forTerminal } from "../system/terminal.ts";
 import { expectNoOperands, helpText, parseGoFlags, versionFlag } from "./arguments.ts";
 import { type Invocation, type OriginalFlag, type Plan, refuse, type Tool } from "./tool.ts";
 
@@ -78,7 +79,7 @@ export const tool: Tool = {
 
 /** A command line that may stand in a restore_command, and is wrong. */
 function mistaken(message: string): Plan {
-  process.stderr.write(`${name}: ${message}\n`);
+  process.stderr.write(`${name}: ${forTerminal(message)}\n`);
   return { kind: "text", text: "", status: usageStatus };
 }
 

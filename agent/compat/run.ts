@@ -5,6 +5,7 @@ import { runCommand } from "../commands/run-command.ts";
 import type { LoadResult } from "../config/load.ts";
 import { nearest } from "../config/suggestions.ts";
 import { messageOf } from "../host/failures.ts";
+import { forTerminal } from "../system/terminal.ts";
 import { type OriginalName, originalNamed, originalNames, otherNames } from "./names.ts";
 import type { Invocation, Plan, Tool, Translation } from "./tool.ts";
 
@@ -22,7 +23,7 @@ const tools: Readonly<Record<OriginalName, () => Promise<{ tool: Tool }>>> = {
 const refusedConfig = 2;
 
 const say = (text: string) => void process.stdout.write(text);
-const complain = (text: string) => void process.stderr.write(`${text}\n`);
+const complain = (text: string) => void process.stderr.write(`${forTerminal(text)}\n`);
 
 /** @param name The tool's, or another name of it. @param args Behind the name. @returns The exit status. Never throws. */
 export async function runOriginal(name: string, args: readonly string[]): Promise<number> {
@@ -68,7 +69,7 @@ async function carryOut(tool: Tool, plan: Plan, { environment, cwd }: Invocation
   let noted = "";
   const load = async (translation: Translation): Promise<LoadResult> => {
     const notes = translation.notes.map((note) => `${tool.name}: ${note}\n`).join("");
-    if (notes !== noted) process.stderr.write(notes);
+    if (notes !== noted) process.stderr.write(forTerminal(notes));
     noted = notes;
     const text = yamlOf(translation, "run");
     const loaded = await loadConfig(plan.source, { environment, cwd, text });

@@ -1,5 +1,6 @@
 /** A translation as holdfast's own configuration. */
 import { Document, isScalar, visit } from "yaml";
+import { forTerminal } from "../system/terminal.ts";
 import type { Translation } from "./tool.ts";
 
 /**
@@ -25,7 +26,7 @@ export function yamlOf(
   });
   const lines = use === "keep" ? [...comments, ...notes, ...remarks] : [];
   // An argument or a key may have several lines itself.
-  const head = lines.map((line) => `# ${line.replaceAll(/[\r\n\u0085\u2028\u2029]+/g, " ")}\n`).join("");
+  const head = lines.map((line) => `# ${forTerminal(line.replaceAll(/[\r\n\u0085\u2028\u2029]+/g, " "))}\n`).join("");
   return `${head}${document.toString({ lineWidth: 0 })}`;
 }
 

@@ -32,4 +32,18 @@ describeWith(["dist/holdfast"], "a mistake under an old name", () => {
     );
     expect(ended.status).toBe(status);
   });
+
+  test.each(
+    [
+      ["walg-exporter", "--no\u001b[2Jflag"],
+      ["pgrwl", "-c", "\u001b[2J.yml", "-m", "serve"],
+      ["barman_exporter", "-\u001b[2J", "--print-config"],
+      ["\u001b[2J"],
+    ].map((args) => ({ args })),
+  )("$args: control characters are spelled out", async ({ args }) => {
+    const ended = await runOnce(["as", ...args], { env: {} });
+    expect(ended.status).not.toBe(0);
+    expect(ended.stderr).toContain("\\u001b[2J");
+    expect(ended.stderr).not.toContain("\u001b");
+  });
 });
