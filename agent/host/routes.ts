@@ -1,7 +1,10 @@
 /** A plugin's routes, served to the agent alone: on a private unix socket of the instance's worker. */
 import type { Hono } from "hono";
+import type { RouteEnv } from "../sdk/direct.ts";
 import type { Log } from "../sdk/log.ts";
+import { decodeDirectRequest, directHeader, isPossible } from "../system/told-direct.ts";
 import { tellLength } from "../system/told-length.ts";
+import { DirectAnswers } from "./direct-answers.ts";
 import { toFailure } from "./failures.ts";
 
 /** Time that running requests have to end; one that streams for ever must not hold up a reload. */
@@ -12,6 +15,8 @@ export class Routes {
 
   /** @param unix Path of the socket. @throws {Error} It cannot be opened. */
   constructor(unix: string, app: Hono, log: Log) {
+    const direct = new DirectAnswers();
+    const offering: RouteEnv = { direct: (answer) => direct.offer(answer) };
     this.#server = Bun.serve({
       unix,
       // Else Bun answers an error with a page that shows the plugin's source.
@@ -21,7 +26,11 @@ export class Routes {
       async fetch(request, server) {
         // Downloads may pause as long as they like.
         server.timeout(request, 0);
-        const response: unknown = await app.fetch(request);
+        const again = decodeDirectRequest(request.headers);
+        if (again) return await direct.carryOut(again, request.signal);
+        const env: RouteEnv = request.headers.get(directHeader) === isPossible ? offering : {};
+        request.headers.delete(directHeader);
+        const response: unknown = await app.fetch(request, env);
         if (response instanceof Response) return tellLength(response);
         throw new TypeError("The plugin's route returned no Response");
       },

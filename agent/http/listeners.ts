@@ -48,7 +48,7 @@ export function openListener(address: Address, fetch: Fetch, options: ListenerOp
   return listener;
 }
 
-interface Arrived extends Pick<Connection, "allowSilence" | "endSilence" | "secure"> {
+interface Arrived extends Pick<Connection, "allowSilence" | "endSilence" | "ends" | "secure"> {
   peer(): string | undefined;
 }
 
@@ -159,7 +159,7 @@ class OpenListener implements Listener {
     return Bun.serve(config?.tls ? { ...options, tls: { ...config.tls } } : options);
   }
 
-  async #answer(request: Request, { peer, allowSilence, endSilence, secure }: Arrived): Promise<Response> {
+  async #answer(request: Request, { peer, allowSilence, endSilence, ends, secure }: Arrived): Promise<Response> {
     const readable = withUrl(request);
     if (!readable) return new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
     const config = this.#webConfig?.current;
@@ -169,6 +169,7 @@ class OpenListener implements Listener {
         return peer()?.replace(/^::ffff:(?=\d+\.)/, "");
       },
       secure,
+      ends,
       authenticated: config !== undefined && config.users.size > 0,
       allowSilence,
       endSilence,

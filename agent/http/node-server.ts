@@ -5,12 +5,16 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { Readable } from "node:stream";
+import { canSend, type Ends } from "../system/client-socket.ts";
+import { directBodyOf, endsOf, sendDirectly } from "./direct-body.ts";
 import { pipeBody, pipedBodyOf } from "./piped-body.ts";
 
 /** What is known of a request beside itself. */
 export interface Peer {
   /** As the socket tells it; undefined where the client has gone. */
   readonly address: string | undefined;
+  /** There where a worker may write the answer onto the connection itself. */
+  readonly ends: Ends | undefined;
   /** Lets the connection be silent for as long as it likes. */
   allowSilence(): void;
   /** The answer has no body to wait for. Of one that has, the end is seen here. */
@@ -76,6 +80,12 @@ async function exchange(
     const answered = request
       ? await answer(request, peerOf(message)).catch(onError)
       : new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
+    const direct = directBodyOf(answered);
+    if (direct) {
+      await sendDirectly(direct, answered, gone.signal);
+      message.socket.destroy();
+      return;
+    }
     if (!server.listening) response.shouldKeepAlive = false;
     await send(answered, message, response);
     // A plugin's route may have allowed it to be silent for as long as it likes.
@@ -88,6 +98,7 @@ async function exchange(
 
 const peerOf = (message: IncomingMessage): Peer => ({
   address: message.socket.remoteAddress,
+  ends: canSend() ? endsOf(message) : undefined,
   allowSilence: () => void message.socket.setTimeout(0),
   endSilence: () => {},
 });

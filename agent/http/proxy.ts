@@ -1,6 +1,8 @@
 /** The road to an instance's own routes: its worker serves them on a private unix socket. */
+import { directHeader, isPossible } from "../system/told-direct.ts";
 import { restoreLength } from "../system/told-length.ts";
 import type { Connection } from "./connection.ts";
+import { tellDirectBody } from "./direct-body.ts";
 import { tellPipedBody } from "./piped-body.ts";
 import { ask, messageOf, send } from "./worker-request.ts";
 
@@ -38,7 +40,17 @@ export async function forward(
   }
   const headers = new Headers(response.headers);
   dropHopByHop(headers);
+  const direct = headers.get(directHeader);
+  headers.delete(directHeader);
+  // That of the worker's answer, which is a head alone.
+  if (direct !== null) headers.delete("content-length");
   restoreLength(headers);
+  if (direct !== null && connection?.ends) {
+    await response.body?.cancel();
+    const head = new Response(null, { status: response.status, statusText: response.statusText, headers });
+    tellDirectBody(head, { socket, id: direct, ends: connection.ends, onBroken });
+    return head;
+  }
   const message = messageOf(response);
   if (response.body === null) connection?.endSilence();
   const body =
@@ -95,6 +107,10 @@ function requestHeaders(request: Request, prefix: string, connection: Connection
     headers.set("x-forwarded-for", hops);
   }
   headers.set("x-forwarded-proto", connection?.secure ? "https" : "http");
+  // A body that nobody reads would make the kernel reset the connection when it is closed.
+  const hasBody = request.headers.has("content-length") || request.headers.has("transfer-encoding");
+  if (connection?.ends && request.method === "GET" && !hasBody) headers.set(directHeader, isPossible);
+  else headers.delete(directHeader);
   return headers;
 }
 

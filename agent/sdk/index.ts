@@ -1,5 +1,6 @@
 /** What a plugin author imports as `holdfast`. */
 export { z } from "zod";
+export { ClientGoneError, type DirectAnswer, type DirectClient, type RouteEnv } from "./direct.ts";
 export type { Log, LogFields, LogLevel } from "./log.ts";
 export type { Metrics } from "./metrics.ts";
 export {

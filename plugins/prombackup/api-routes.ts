@@ -1,4 +1,5 @@
 /** The paths of the original's API, and those that it lacks. */
+import type { RouteEnv } from "holdfast";
 import { isExactName } from "../common/tsdb/snapshot-name.ts";
 import { json, RequestError, textError } from "./answers.ts";
 import { download } from "./download-route.ts";
@@ -13,14 +14,14 @@ import { reasonOf } from "./snapshot-entries.ts";
 
 export interface Route {
   readonly methods: readonly ("GET" | "HEAD" | "POST")[];
-  answer(server: Server, request: Request): Response | Promise<Response>;
+  answer(server: Server, request: Request, env: RouteEnv): Response | Promise<Response>;
 }
 
 const get = (
-  answer: (server: Server, parameters: Parameters, request: Request) => Response | Promise<Response>,
+  answer: (server: Server, parameters: Parameters, request: Request, env: RouteEnv) => Response | Promise<Response>,
 ): Route => ({
   methods: ["GET"],
-  answer: (server, request) => answer(server, Parameters.ofQuery(new URL(request.url).search), request),
+  answer: (server, request, env) => answer(server, Parameters.ofQuery(new URL(request.url).search), request, env),
 });
 const post = (answer: (server: Server, parameters: Parameters) => Response | Promise<Response>): Route => ({
   methods: ["POST"],
@@ -30,7 +31,7 @@ const post = (answer: (server: Server, parameters: Parameters) => Response | Pro
 export const apiRoutes: Readonly<Record<string, Route>> = {
   "/api/snapshot": post(takeSnapshot),
   "/api/download": {
-    ...get((server, parameters, request) => download(server, request, parameters)),
+    ...get((server, parameters, request, env) => download(server, request, parameters, env)),
     methods: ["GET", "HEAD"],
   },
   "/api/download_status": get(downloadStatus),

@@ -101,8 +101,8 @@ export function downloadBody(
           given.close();
         } catch (error) {
           if (isOver) return;
-          const found = error instanceof EntryError ? error.message : reasonOf(error);
-          end.failed([...new Set([...problems, ...found.split("; ")])].join("; "));
+          const found = failure(problems, error);
+          end.failed(found);
           close();
           // Else Bun drops what it was given last, and in a small archive that is everything: headers, and the download's id.
           await Bun.sleep(leaveMs);
@@ -117,6 +117,12 @@ export function downloadBody(
     },
     { highWaterMark: 0 },
   );
+}
+
+/** What kept an archive from being whole, each once. */
+export function failure(problems: readonly string[], error: unknown): string {
+  const found = error instanceof EntryError ? error.message : reasonOf(error);
+  return [...new Set([...problems, ...found.split("; ")])].join("; ");
 }
 
 const broken = (reason: string) => new DOMException(reason, "AbortError");

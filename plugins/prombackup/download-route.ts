@@ -1,11 +1,13 @@
 /** `GET /api/download`: a snapshot as an archive, made while it is sent. */
 import { lstat, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { DirectClient, RouteEnv } from "holdfast";
 import { isDownloadName, snapshotTime } from "../common/tsdb/snapshot-name.ts";
 import { textError } from "./answers.ts";
 import { type ByteRange, parseRange } from "./byte-range.ts";
+import { sendDirectly } from "./direct-download.ts";
 import { downloadBody } from "./download-body.ts";
-import { archiveStream, type FormatName, formatProblem, formats, isFormat, tarLayout } from "./formats.ts";
+import { archiveStream, type FormatName, formatProblem, formats, isFormat, tarInPieces, tarLayout } from "./formats.ts";
 import { goQuote } from "./go-text.ts";
 import { knownTarDigest, rememberTarDigest } from "./manifest-route.ts";
 import type { Parameters } from "./parameters.ts";
@@ -18,7 +20,13 @@ interface Wanted {
   readonly format: FormatName;
 }
 
-export async function download(server: Server, request: Request, parameters: Parameters): Promise<Response> {
+/** @param env Says whether files can go to the client without passing through this process. */
+export async function download(
+  server: Server,
+  request: Request,
+  parameters: Parameters,
+  env: RouteEnv,
+): Promise<Response> {
   const wanted = readWanted(parameters);
   if (wanted instanceof Response) return wanted;
   // Before anything is waited for: pruning then either took the snapshot out already, or leaves it.
@@ -26,7 +34,7 @@ export async function download(server: Server, request: Request, parameters: Par
   try {
     const refusal = await refuse(server.store.folder, wanted.name);
     if (refusal) return refusal;
-    return answer(server, request, wanted, await listSnapshot(server.store.folder, wanted.name));
+    return answer(server, request, wanted, await listSnapshot(server.store.folder, wanted.name), env);
   } catch (error) {
     return textError(500, `Reading snapshot failed: ${reasonOf(error)}`);
   } finally {
@@ -61,7 +69,13 @@ async function refuse(folder: string, name: string): Promise<Response | undefine
   }
 }
 
-function answer(server: Server, request: Request, { name, format }: Wanted, listing: SnapshotListing): Response {
+function answer(
+  server: Server,
+  request: Request,
+  { name, format }: Wanted,
+  listing: SnapshotListing,
+  { direct }: RouteEnv,
+): Response {
   const { entries, problems } = listing;
   const problem = formatProblem(format, entries);
   if (problem !== undefined) return textError(400, problem);
@@ -99,24 +113,28 @@ function answer(server: Server, request: Request, { name, format }: Wanted, list
   const running = server.downloads.begin(name, format, totalBytes);
   headers.set("X-Prombackup-Download-Id", running.id);
   const moment = Math.floor((snapshotTime(name) ?? 0) / 1000);
-  const archive = archiveStream({ name, format, entries, moment, from: range?.from, to: range?.to });
+  const stretch = { from: range?.from, to: range?.to };
   const isWholeTar = isTar && range === undefined && problems.length === 0;
   const watched = watcher(server, running, format);
   const succeeded = (sha256Hex: string) => {
     if (isWholeTar) rememberTarDigest(state, sha256Hex);
     watched.succeeded(sha256Hex);
   };
-  const body = downloadBody(
-    archive,
-    { ...watched, succeeded },
-    {
-      problems,
-      knownSha256Hex: isWholeTar ? knownTarDigest(state) : undefined,
-      stallMs: server.deps.settings.stall_timeout * 1000,
-      signal: server.deps.signal,
-    },
-  );
-  return new Response(body, { status: range ? 206 : 200, headers });
+  const end = { ...watched, succeeded };
+  const status = range ? 206 : 200;
+  const knownSha256Hex = isWholeTar ? knownTarDigest(state) : undefined;
+  const { signal } = server.deps;
+  const stallMs = server.deps.settings.stall_timeout * 1000;
+  const archive = { name, format, entries, moment, ...stretch };
+  if (direct) {
+    const pieces = () => (isTar ? tarInPieces(archive) : archiveStream(archive));
+    const send = (client: DirectClient) => sendDirectly(client, pieces(), end, { problems, knownSha256Hex });
+    return direct({ status, headers, stallMs, signal, send });
+  }
+  return new Response(downloadBody(archiveStream(archive), end, { problems, knownSha256Hex, stallMs, signal }), {
+    status,
+    headers,
+  });
 }
 
 function watcher(server: Server, running: ReturnType<Server["downloads"]["begin"]>, format: FormatName) {

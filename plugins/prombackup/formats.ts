@@ -2,7 +2,7 @@
 
 import { gzipMember, zstdFrame } from "../common/archive/compress.ts";
 import { layOut, type TarLayout } from "../common/archive/tar-layout.ts";
-import { tarStream } from "../common/archive/tar-stream.ts";
+import { type TarPiece, tarPieces, tarStream } from "../common/archive/tar-stream.ts";
 import { zipBound, zipStream } from "../common/archive/zip-stream.ts";
 import { openContent, type SnapshotEntry } from "./snapshot-entries.ts";
 
@@ -52,21 +52,30 @@ export function tarLayout(entries: readonly SnapshotEntry[]): TarLayout<Snapshot
   return layOut(entries);
 }
 
+/** What reads these is done with a chunk when it asks for the next but one. */
+const buffers = 4;
+
+const tarOptions = ({ from, to }: Pick<ArchiveRequest, "from" | "to">) => ({
+  open: openContent,
+  buffers,
+  ...(from === undefined ? {} : { from }),
+  ...(to === undefined ? {} : { to }),
+});
+
+/** A tar whose files are read by whoever sends it. @throws {EntryError} As {@link archiveStream}. */
+export function tarInPieces(request: Pick<ArchiveRequest, "entries" | "from" | "to">): AsyncGenerator<TarPiece> {
+  // One that is sent while the next is filled.
+  return tarPieces(layOut(request.entries), { ...tarOptions(request), buffers: 2 });
+}
+
 /** The bytes of an archive. @throws {EntryError} A file is not what it was when the entries were listed. */
 export function archiveStream(request: ArchiveRequest): AsyncGenerator<Uint8Array> {
-  const { name, format, entries, moment, from, to } = request;
+  const { name, format, entries, moment } = request;
   const open = openContent;
-  // What reads these is done with a chunk when it asks for the next but one.
-  const buffers = 4;
   const tar = () => tarStream(layOut(entries), { open, buffers, markFilesAbove: flushBeforeBytes });
   switch (format) {
     case "tar":
-      return tarStream(layOut(entries), {
-        open,
-        buffers,
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-      });
+      return tarStream(layOut(entries), tarOptions(request));
     case "tgz":
       return gzipMember(tar(), { name: `${name}.tar`, comment: `Prometheus snapshot ${name}`, mtimeSeconds: moment });
     case "tzst":

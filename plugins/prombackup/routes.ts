@@ -1,4 +1,6 @@
 /** From a request to its answer: paths, methods and the headers that each answer of the API has. */
+
+import type { RouteEnv } from "holdfast";
 import { Hono } from "hono";
 import { RequestError, textError } from "./answers.ts";
 import { apiRoutes, type Route } from "./api-routes.ts";
@@ -9,11 +11,11 @@ import type { Server } from "./server.ts";
 export function routes(server: Server): Hono {
   const app = new Hono();
   // Not by Hono's own table: paths are exact, and a HEAD is not answered as a GET without its body.
-  app.all("*", (c) => answer(server, c.req.raw));
+  app.all("*", (c) => answer(server, c.req.raw, (c.env ?? {}) as RouteEnv));
   return app;
 }
 
-async function answer(server: Server, request: Request): Promise<Response> {
+async function answer(server: Server, request: Request, env: RouteEnv): Promise<Response> {
   const path = pathOf(request.url);
   const cleaned = cleanPath(path);
   if (cleaned !== path) {
@@ -30,18 +32,18 @@ async function answer(server: Server, request: Request): Promise<Response> {
     const methods = [...route.methods, ...(isApi ? ["OPTIONS"] : [])].join(", ");
     return textError(405, "Method Not Allowed", { Allow: methods });
   }
-  const response = await answerByRoute(server, route, request);
+  const response = await answerByRoute(server, route, request, env);
   for (const [name, value] of Object.entries(own)) response.headers.set(name, value);
   return response;
 }
 
-async function answerByRoute(server: Server, route: Route, request: Request): Promise<Response> {
+async function answerByRoute(server: Server, route: Route, request: Request, env: RouteEnv): Promise<Response> {
   if (request.method === "POST") {
     const problem = crossSiteProblem(request);
     if (problem !== undefined) return textError(403, problem);
   }
   try {
-    return await route.answer(server, request);
+    return await route.answer(server, request, env);
   } catch (error) {
     if (error instanceof RequestError) return textError(error.status, error.message);
     throw error;

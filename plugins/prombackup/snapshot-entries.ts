@@ -122,11 +122,12 @@ export async function openContent(entry: SnapshotEntry): Promise<Content> {
     throw error;
   }
   return {
+    fd: handle.fd,
     // Not async: for each chunk that costs three times what the reading does, and the kernel reads ahead.
     fill(buffer, position) {
       for (let done = 0; done < buffer.length; ) {
         const bytesRead = readAt(handle.fd, buffer.subarray(done), position + done, path);
-        if (bytesRead === 0) throw new EntryError(`${path}: it shrank to ${position + done} bytes while it was sent`);
+        if (bytesRead === 0) throw shrunk(path, position + done);
         done += bytesRead;
       }
     },
@@ -135,7 +136,11 @@ export async function openContent(entry: SnapshotEntry): Promise<Content> {
   };
 }
 
-function readAt(descriptor: number, buffer: Uint8Array, position: number, path: string): number {
+export const shrunk = (path: string, sizeBytes: number) =>
+  new EntryError(`${path}: it shrank to ${sizeBytes} bytes while it was sent`);
+
+/** @returns How many bytes there were: 0 at the end of the file. @throws {EntryError} */
+export function readAt(descriptor: number, buffer: Uint8Array, position: number, path: string): number {
   try {
     return readSync(descriptor, buffer, 0, buffer.length, position);
   } catch (error) {

@@ -69,7 +69,7 @@ test.each([
   const curl = Bun.spawn(["curl", "-s", "-i", "--path-as-is", "-X", "POST", server.url + path]);
   const text = await new Response(curl.stdout).text();
   if (path.startsWith("//")) expect(text).toStartWith("HTTP/1.1 301");
-  if (path.startsWith("//")) expect(text).toContain(`\r\nLocation: ${location}\r\n`);
+  if (path.startsWith("//")) expect(text.toLowerCase()).toContain(`\r\nlocation: ${location}\r\n`);
   // Bun's server resolves dot segments before anybody sees them.
   else expect(text).toStartWith("HTTP/1.1 200");
 });

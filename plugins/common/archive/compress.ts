@@ -68,4 +68,4 @@ export function zstdFrame(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
   return through(source, createZstdCompress({ chunkSize, params }), constants.ZSTD_e_flush);
 }
 
-const chunkSize = 128 * 1024;
+const chunkSize = 64 * 1024;

@@ -4,6 +4,8 @@ import type { PlacedEntry, TarLayout } from "./tar-layout.ts";
 
 /** The content of one file; opened when its turn comes. */
 export interface Content extends AsyncDisposable {
+  /** Where it can be read by whoever sends it. */
+  readonly fd?: number;
   /** Fills `buffer` from `position` of the file. @throws {Error} There are fewer bytes than were announced. */
   fill(buffer: Uint8Array, position: number): void | Promise<void>;
   /** Called when all was read. @throws {Error} It has changed meanwhile. */
@@ -21,14 +23,45 @@ export interface TarStreamOptions<Entry extends ArchiveEntry> {
   readonly markFilesAbove?: number;
 }
 
+/** A stretch of an open file, which is read by whoever sends it before the next piece is asked for. */
+export interface FileStretch {
+  readonly fd: number;
+  /** Where in the file it begins. */
+  readonly position: number;
+  readonly sizeBytes: number;
+  /** Of the entry, in the archive. */
+  readonly path: string;
+}
+
+export type TarPiece = Uint8Array | FileStretch;
+
 /** Measured: larger chunks are no faster from here to a client, and twenty downloads hold more of them. */
 const chunkBytes = 64 * 1024;
 
+/** Smaller stretches of files are read into a chunk; the end of each file is. */
+const fewestStretchBytes = 4 * chunkBytes;
+
 /** @throws Whatever `open`, `fill` or `settle` throws; what was given before stands. */
-export async function* tarStream<Entry extends ArchiveEntry>(
+export function tarStream<Entry extends ArchiveEntry>(
   layout: TarLayout<Entry>,
   options: TarStreamOptions<Entry>,
 ): AsyncGenerator<Uint8Array> {
+  const withoutStretches = async (entry: Entry): Promise<Content> => {
+    const content = await options.open(entry);
+    return {
+      fill: (buffer, position) => content.fill(buffer, position),
+      settle: () => content.settle(),
+      [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
+    };
+  };
+  return tarPieces(layout, { ...options, open: withoutStretches }) as AsyncGenerator<Uint8Array>;
+}
+
+/** Like {@link tarStream}, with stretches of files as they are. The last piece of each file, and of all, is bytes. */
+export async function* tarPieces<Entry extends ArchiveEntry>(
+  layout: TarLayout<Entry>,
+  options: TarStreamOptions<Entry>,
+): AsyncGenerator<TarPiece> {
   const { open, from = 0, to = layout.sizeBytes, markFilesAbove = Number.POSITIVE_INFINITY, buffers } = options;
   const chunk = new Chunk(from, to, buffers);
   for (const placed of layout.entries) {
@@ -51,11 +84,17 @@ async function* addContent<Entry extends ArchiveEntry>(
   chunk: Chunk,
   { entry, contentStart, end }: PlacedEntry<Entry>,
   open: (entry: Entry) => Promise<Content>,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<TarPiece> {
   const contentEnd = contentStart + entry.sizeBytes;
   // A stretch that begins in the padding has no use for the file; an empty file is opened, to see that it is there.
   if (chunk.at < contentEnd || chunk.at === contentStart) {
     await using content = await open(entry);
+    const stretchBytes = Math.min(contentEnd, chunk.to) - chunk.at - chunkBytes;
+    if (content.fd !== undefined && stretchBytes >= fewestStretchBytes) {
+      yield* chunk.flush();
+      yield { fd: content.fd, position: chunk.at - contentStart, sizeBytes: stretchBytes, path: entry.path };
+      chunk.at += stretchBytes;
+    }
     while (chunk.at < Math.min(contentEnd, chunk.to)) {
       const space = chunk.space(contentEnd);
       const filling = content.fill(space, chunk.at - contentStart);

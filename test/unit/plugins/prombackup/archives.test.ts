@@ -1,9 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { readSync } from "node:fs";
 import { mkdir, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import fc from "fast-check";
 import { unzipSync } from "fflate";
-import { archiveStream, type FormatName, formatProblem, tarLayout } from "../../../../plugins/prombackup/formats.ts";
+import {
+  archiveStream,
+  type FormatName,
+  formatProblem,
+  tarInPieces,
+  tarLayout,
+} from "../../../../plugins/prombackup/formats.ts";
 import { listSnapshot, type SnapshotListing } from "../../../../plugins/prombackup/snapshot-entries.ts";
 import { createFolder, type TemporaryFolder } from "../../../harness/folders.ts";
 import { skipHeadName, skipHeadTar, snapshotFolderFixture } from "../../../harness/snapshot-fixture.ts";
@@ -58,6 +67,38 @@ test("any stretch of a tar is that stretch of the whole", async () => {
       expect(part.equals(whole.subarray(from, to))).toBe(true);
     }
   }
+});
+
+test("any stretch of a tar in pieces is that stretch of the whole; the last piece is bytes, large ones are stretches of files", async () => {
+  const sizes = [0, 1, 65_536, 327_679, 327_680, 1_000_003];
+  const files = Object.fromEntries(sizes.map((size) => [`f${size}`, randomBytes(size).toString("latin1")]));
+  const { folder, list } = await snapshotOf(files);
+  await using _ = folder;
+  const listing = await list();
+  const whole = await bytesOf(listing, "a-b", "tar");
+  const borders = fc
+    .tuple(fc.nat(whole.length - 1), fc.nat(whole.length - 1))
+    .map(([a, b]) => [Math.min(a, b), Math.max(a, b) + 1]);
+  let stretches = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(borders, fc.constant([0, whole.length])), async ([from = 0, to = 0]) => {
+      const parts: Buffer[] = [];
+      let isBytes = false;
+      for await (const piece of tarInPieces({ entries: listing.entries, from, to })) {
+        isBytes = piece instanceof Uint8Array;
+        if (piece instanceof Uint8Array) parts.push(Buffer.from(piece));
+        else {
+          const read = Buffer.alloc(piece.sizeBytes);
+          expect(readSync(piece.fd, read, 0, read.length, piece.position)).toBe(read.length);
+          parts.push(read);
+          stretches++;
+        }
+      }
+      expect(isBytes).toBe(true);
+      expect(Buffer.concat(parts).equals(whole.subarray(from, to))).toBe(true);
+    }),
+  );
+  expect(stretches).toBeGreaterThan(0);
 });
 
 test("tgz and tzst hold the same tar, with the original's name and comment and the snapshot's own time", async () => {
