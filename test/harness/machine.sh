@@ -25,5 +25,5 @@ for folder; do
 done
 echo "127.0.0.1 localhost prometheus prombackupserver k8s-worker5" >"$root/etc/hosts"
 ip link set lo up
-echo ready
-exec chroot "$root" sleep 3600
+# Only now is its root another one.
+exec chroot "$root" sh -c 'echo ready && exec sleep 3600'
