@@ -1,4 +1,5 @@
 /** In the worker: answers that go to the client's connection without passing through the agent's thread. */
+import { readSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { ClientGoneError, type DirectAnswer, type DirectClient } from "../sdk/direct.ts";
 import { ClientSocket, SendError } from "../system/client-socket.ts";
@@ -9,6 +10,8 @@ import { toFailure } from "./failures.ts";
 const comeBackMs = 10_000;
 /** How much of a file is sent in one go: other answers, and the end of this one, have their turn between. */
 const turnBytes = 2 ** 20;
+/** How much is read in one go where the file system cannot send. */
+const readBytes = 128 * 1024;
 /** How long a client without room is left alone before it is looked at again: at first, and at most. */
 const shortestPauseMs = 1;
 const longestPauseMs = 16;
@@ -38,7 +41,14 @@ export class DirectAnswers {
     this.#offered.delete(id);
     clearTimeout(offered.timer);
     const { answer } = offered;
-    using socket = ClientSocket.find(ends);
+    let found: ClientSocket | undefined;
+    try {
+      found = ClientSocket.find(ends);
+    } catch (error) {
+      await answer.send(gone).catch(() => {});
+      return new Response(toFailure(error).message, { status: 500 });
+    }
+    using socket = found;
     try {
       if (socket === undefined) await answer.send(gone);
       else {
@@ -69,6 +79,8 @@ class Client implements DirectClient {
   readonly #stallMs: number;
   readonly #left: AbortSignal;
   readonly #stopped: AbortSignal | undefined;
+  /** Since when the system takes nothing for the client. */
+  #fullSince: number | undefined;
 
   constructor(socket: ClientSocket, { headers, stallMs, signal }: DirectAnswer, left: AbortSignal) {
     this.#socket = socket;
@@ -103,8 +115,12 @@ class Client implements DirectClient {
     for (let rest = bytes; rest.length > 0; ) {
       this.#check();
       const count = this.#try(() => this.#socket.write(rest));
-      if (count === 0) await this.#room();
-      else rest = rest.subarray(count);
+      if (count === 0) {
+        await this.#room();
+        continue;
+      }
+      this.#fullSince = undefined;
+      rest = rest.subarray(count);
     }
   }
 
@@ -113,13 +129,13 @@ class Client implements DirectClient {
     let done = 0;
     while (done < sizeBytes) {
       this.#check();
-      const size = Math.min(sizeBytes - done, turnBytes);
-      const count = this.#try(() => this.#socket.sendFile(fd, position + done, size));
+      const count = await this.#sendPart(fd, position + done, Math.min(sizeBytes - done, turnBytes));
       if (count === undefined) break;
       if (count === 0) {
         await this.#room();
         continue;
       }
+      this.#fullSince = undefined;
       done += count;
       onSent(count);
       await turn();
@@ -127,19 +143,35 @@ class Client implements DirectClient {
     return done;
   }
 
+  /** As {@link ClientSocket.sendFile}; on a file system that cannot send, by reading. */
+  async #sendPart(fd: number, position: number, sizeBytes: number): Promise<number | undefined> {
+    try {
+      return this.#try(() => this.#socket.sendFile(fd, position, sizeBytes));
+    } catch (error) {
+      if (!(error instanceof SendError && error.isUnsupported)) throw error;
+    }
+    const part = Buffer.allocUnsafe(Math.min(sizeBytes, readBytes));
+    const count = readSync(fd, part, 0, part.length, position);
+    await this.#write(part.subarray(0, count));
+    return count || undefined;
+  }
+
   #check(): void {
+    if (this.#fullSince !== undefined && performance.now() - this.#fullSince > this.#stallMs)
+      throw new ClientGoneError(`the client took nothing for ${this.#stallMs / 1000} s`);
     if (this.#left.aborted) throw new ClientGoneError(wentAway);
     if (this.#stopped?.aborted) throw new ClientGoneError("the server was stopped");
   }
 
   async #room(): Promise<void> {
-    const since = performance.now();
+    this.#fullSince ??= performance.now();
+    // The system may say that there is room, and take nothing: others have their turn all the same.
+    await turn();
     for (let pauseMs = shortestPauseMs; !this.#socket.hasRoom(); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-      if (performance.now() - since > this.#stallMs)
-        throw new ClientGoneError(`the client took nothing for ${this.#stallMs / 1000} s`);
-      await Bun.sleep(pauseMs);
       this.#check();
+      await Bun.sleep(pauseMs);
     }
+    this.#check();
   }
 
   #try<Result>(call: () => Result): Result {

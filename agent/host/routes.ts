@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import type { RouteEnv } from "../sdk/direct.ts";
 import type { Log } from "../sdk/log.ts";
-import { decodeDirectRequest, directHeader, isPossible } from "../system/told-direct.ts";
+import { type DirectRequest, directHeader, isGo, isPossible } from "../system/told-direct.ts";
 import { tellLength } from "../system/told-length.ts";
 import { DirectAnswers } from "./direct-answers.ts";
 import { toFailure } from "./failures.ts";
@@ -26,9 +26,9 @@ export class Routes {
       async fetch(request, server) {
         // Downloads may pause as long as they like.
         server.timeout(request, 0);
-        const again = decodeDirectRequest(request.headers);
-        if (again) return await direct.carryOut(again, request.signal);
-        const env: RouteEnv = request.headers.get(directHeader) === isPossible ? offering : {};
+        const told = request.headers.get(directHeader);
+        if (told === isGo) return await direct.carryOut((await request.json()) as DirectRequest, request.signal);
+        const env: RouteEnv = told === isPossible ? offering : {};
         request.headers.delete(directHeader);
         const response: unknown = await app.fetch(request, env);
         if (response instanceof Response) return tellLength(response);

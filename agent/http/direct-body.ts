@@ -1,9 +1,10 @@
 /** Answers whose head is the agent's, and whose body a worker writes onto the client's connection itself. */
 import type { IncomingMessage } from "node:http";
 import { STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
 import { ClientSocket, type Ends } from "../system/client-socket.ts";
-import { directHeader, encodeDirectRequest } from "../system/told-direct.ts";
-import { ask } from "./worker-request.ts";
+import { type DirectRequest, directHeader, isGo } from "../system/told-direct.ts";
+import { send } from "./worker-request.ts";
 
 export interface DirectBody {
   /** The worker's unix socket. */
@@ -25,6 +26,11 @@ export function directBodyOf(response: Response): DirectBody | undefined {
   return bodies.get(response);
 }
 
+/** Connections that a worker writes to. */
+const direct = new WeakSet<object>();
+
+export const isDirect = (connection: object): boolean => direct.has(connection);
+
 /**
  * Resolves when the system has everything for the client, or the client has left. Nothing may have been written to the connection
  * before, and nothing may be written to it any more: it is to be closed.
@@ -32,11 +38,14 @@ export function directBodyOf(response: Response): DirectBody | undefined {
 export async function sendDirectly(
   { socket, id, ends, onBroken }: DirectBody,
   answer: Response,
+  connection: Duplex,
   client: AbortSignal,
 ): Promise<void> {
-  const headers = new Headers({ [directHeader]: encodeDirectRequest({ id, ends, head: headOf(answer) }) });
+  direct.add(connection);
+  const headers = new Headers({ [directHeader]: isGo });
+  const asked: DirectRequest = { id, ends, head: headOf(answer) };
   try {
-    const reply = await ask({ socket, path: "/", method: "GET", headers }, client);
+    const reply = await send({ socket, path: "/", method: "POST", headers }, JSON.stringify(asked), client);
     const reason = await reply.text();
     if (reply.status !== 200) throw new Error(reason);
   } catch (cause) {
@@ -62,10 +71,10 @@ const used = new WeakSet<object>();
 
 /** @returns The ends of a connection that nothing was written to yet. To be asked once for each request. */
 export function endsOf({ socket, httpVersion }: IncomingMessage): Ends | undefined {
-  // Older clients know no chunks.
-  if (httpVersion !== "1.1") return undefined;
   const isFirst = !used.has(socket);
   used.add(socket);
+  // Older clients know no chunks.
+  if (httpVersion !== "1.1") return undefined;
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   if (!isFirst || !remoteAddress || !remotePort || !localAddress || !localPort) return undefined;
   return { remoteAddress, remotePort, localAddress, localPort };

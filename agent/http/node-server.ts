@@ -4,9 +4,9 @@
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
-import { Readable } from "node:stream";
+import { type Duplex, Readable } from "node:stream";
 import { canSend, type Ends } from "../system/client-socket.ts";
-import { directBodyOf, endsOf, sendDirectly } from "./direct-body.ts";
+import { directBodyOf, endsOf, isDirect, sendDirectly } from "./direct-body.ts";
 import { pipeBody, pipedBodyOf } from "./piped-body.ts";
 
 /** What is known of a request beside itself. */
@@ -46,6 +46,7 @@ export function serveByNode(options: NodeServerOptions): NodeServer {
   server.timeout = idleSeconds * 1000;
   server.keepAliveTimeout = idleSeconds * 1000;
   server.on("error", () => {});
+  server.on("clientError", refuse);
   server.listen({ host: hostname, port });
   // Bun listens at once, and tells of a failure later.
   const address = server.address();
@@ -55,6 +56,23 @@ export function serveByNode(options: NodeServerOptions): NodeServer {
   }
   return { port: address.port, stop: (force) => stop(server, force) };
 }
+
+/** What a client sends that is no request; behind one whose answer a worker writes, nothing may get into that. */
+function refuse(error: Error & { readonly code?: string }, socket: Duplex): void {
+  if (isDirect(socket)) {
+    socket.destroy();
+    return;
+  }
+  const status = errorStatus[error.code ?? ""] ?? 400;
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
+}
+
+/** Source: the default of node:http. */
+const errorStatus: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
 
 async function stop(server: Server, force = false): Promise<void> {
   const closed = once(server, "close");
@@ -82,7 +100,7 @@ async function exchange(
       : new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
     const direct = directBodyOf(answered);
     if (direct) {
-      await sendDirectly(direct, answered, gone.signal);
+      await sendDirectly(direct, answered, message.socket, gone.signal);
       message.socket.destroy();
       return;
     }

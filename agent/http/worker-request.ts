@@ -60,7 +60,11 @@ function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
 }
 
 /** Sends a body along. @throws {Error} No answer came. */
-export async function send(asked: WorkerRequest, body: ReadableStream, signal: AbortSignal): Promise<Response> {
+export async function send(
+  asked: WorkerRequest,
+  body: ReadableStream | string,
+  signal: AbortSignal,
+): Promise<Response> {
   const { socket: unix, path, method, headers } = asked;
   return await fetch(`http://worker${path}`, {
     unix,

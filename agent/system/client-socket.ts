@@ -2,8 +2,8 @@
  * A client's TCP connection, written to beside the server that accepted it: a file goes from the page cache to the socket without
  * passing through this process. Source: sendfile(2). Linux only.
  */
-import { dlopen, read } from "bun:ffi";
-import { closeSync, readdirSync } from "node:fs";
+import { dlopen, FFIType, read } from "bun:ffi";
+import { closeSync, existsSync, readdirSync } from "node:fs";
 
 /** Both ends, as node:net tells them: no two connections have the same. */
 export interface Ends {
@@ -13,32 +13,47 @@ export interface Ends {
   readonly localPort: number;
 }
 
-/** What a call failed with. `isClient`: the client has gone; else the file could not be read. */
+/** What a call failed with: the client has gone, or the file could not be read. */
 export class SendError extends Error {
   override readonly name = "SendError";
   readonly code: string;
   readonly isClient: boolean;
+  /** The file system cannot send, but it may let files be read. */
+  readonly isUnsupported: boolean;
 
   constructor(number: number) {
     const code = codes[number] ?? `errno ${number}`;
     super(code);
     this.code = code;
     this.isClient = clientCodes.has(code);
+    this.isUnsupported = unsupportedCodes.has(code);
   }
 }
 
 /** Error numbers of Linux. */
 const codes: Readonly<Record<number, string>> = {
+  1: "EPERM",
   5: "EIO",
   9: "EBADF",
+  12: "ENOMEM",
   22: "EINVAL",
   32: "EPIPE",
+  38: "ENOSYS",
+  95: "EOPNOTSUPP",
+  100: "ENETDOWN",
+  101: "ENETUNREACH",
+  103: "ECONNABORTED",
   104: "ECONNRESET",
   107: "ENOTCONN",
   110: "ETIMEDOUT",
   113: "EHOSTUNREACH",
 };
-const clientCodes: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET", "ENOTCONN", "ETIMEDOUT", "EHOSTUNREACH"]);
+const clientCodes: ReadonlySet<string> = new Set([
+  ...["EPIPE", "ECONNRESET", "ECONNABORTED", "ENOTCONN", "ETIMEDOUT"],
+  ...["EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"],
+]);
+const unsupportedCodes: ReadonlySet<string> = new Set(["EINVAL", "ENOSYS", "EOPNOTSUPP", "EPERM"]);
+const ownDescriptors = "/proc/self/fd";
 const EAGAIN = 11;
 const EINTR = 4;
 const MSG_DONTWAIT = 0x40;
@@ -55,8 +70,8 @@ function openCalls() {
     getpeername: { args: ["int", "ptr", "ptr"], returns: "int" },
     getsockname: { args: ["int", "ptr", "ptr"], returns: "int" },
     fcntl: { args: ["int", "int", "int"], returns: "int" },
-    send: { args: ["int", "ptr", "u64", "int"], returns: "i64" },
-    sendfile: { args: ["int", "int", "ptr", "u64"], returns: "i64" },
+    send: { args: ["int", "ptr", "u64", "int"], returns: FFIType.i64_fast },
+    sendfile: { args: ["int", "int", "ptr", "u64"], returns: FFIType.i64_fast },
     shutdown: { args: ["int", "int"], returns: "int" },
     poll: { args: ["ptr", "u64", "int"], returns: "int" },
     __errno_location: { args: [], returns: "ptr" },
@@ -76,8 +91,8 @@ function libc(): Calls | undefined {
   return opened.calls;
 }
 
-/** Whether this machine has the calls. */
-export const canSend = (): boolean => libc() !== undefined;
+/** Whether this machine has the calls, and tells the descriptors of this process. */
+export const canSend = (): boolean => libc() !== undefined && existsSync(ownDescriptors);
 
 /** A descriptor of its own for a connection of this process; the connection lives as long as one of its descriptors. */
 export class ClientSocket implements Disposable {
@@ -93,17 +108,19 @@ export class ClientSocket implements Disposable {
     this.#poll = new Int32Array([fd, POLLOUT]);
   }
 
-  /** @returns Undefined: there is no such connection any more. */
+  /** @returns Undefined: there is no such connection any more. @throws {Error} No descriptor is left. */
   static find(ends: Ends): ClientSocket | undefined {
     const calls = libc();
     if (calls === undefined) return undefined;
     const wanted = keyOf(ends);
-    for (const name of readdirSync("/proc/self/fd")) {
+    for (const name of readdirSync(ownDescriptors)) {
       if (keyAt(calls, Number(name)) !== wanted) continue;
       const fd = calls.fcntl(Number(name), F_DUPFD_CLOEXEC, 0);
       // The number may have been given to another file meanwhile; this one stays ours.
       if (fd >= 0 && keyAt(calls, fd) === wanted) return new ClientSocket(calls, fd);
       if (fd >= 0) closeSync(fd);
+      else if (keyAt(calls, Number(name)) === wanted)
+        throw new Error("Cannot copy a descriptor: too many files are open");
     }
     return undefined;
   }

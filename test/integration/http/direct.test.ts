@@ -1,7 +1,7 @@
 /** Answers that a worker writes onto the client's connection itself. */
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, readdirSync, readlinkSync, truncateSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, truncateSync } from "node:fs";
 import net from "node:net";
 import { Hono } from "hono";
 import { DirectAnswers } from "../../../agent/host/direct-answers.ts";
@@ -110,6 +110,19 @@ describe("a worker writes onto the client's connection", () => {
     expect(await response.text()).toBe(`seven${"x".repeat(300)}`);
   });
 
+  test("a head as long as the listener's own headers may be", async () => {
+    await using scene = await Scene.open();
+    const file = await openFile(scene, 1000);
+    serve(scene, () => {
+      const { headers, ...answer } = whole(file);
+      headers.set("X-Long", "a".repeat(15_000));
+      return { headers, ...answer };
+    });
+    const { text } = await raw(scene.agent({}, true).address.port, get());
+    expect(text).toContain("a".repeat(15_000));
+    expect(text.endsWith(file.bytes.toString("latin1"))).toBe(true);
+  });
+
   test("twenty at once, each gets its own, and no socket is left open", async () => {
     await using scene = await Scene.open();
     const { fd, bytes } = await openFile(scene, 8 * megabyte);
@@ -129,6 +142,17 @@ describe("a worker writes onto the client's connection", () => {
     const areRight = answers.map(({ text }, index) => text.endsWith(`\r\n\r\n${numbers[index]}${file}`));
     expect(areRight).toEqual(numbers.map(() => true));
     await until(() => sockets() <= before, "all sockets are closed");
+  });
+
+  test("a file of a file system that cannot send is read", async () => {
+    await using scene = await Scene.open();
+    // Of /proc: sendfile refuses it with EINVAL.
+    const fd = openSync("/proc/self/environ", "r");
+    scene.onEnd(() => closeSync(fd));
+    const bytes = readFileSync("/proc/self/environ");
+    serve(scene, () => whole({ fd, bytes }));
+    const { text } = await raw(scene.agent({}, true).address.port, get());
+    expect(text.endsWith(`\r\n\r\n${bytes.toString("latin1")}`)).toBe(true);
   });
 
   test("over IPv6, and over IPv4 to an address of both", async () => {
@@ -338,7 +362,32 @@ describe("it breaks, and is told, when", () => {
     scene.onEnd(() => closeSync(fd));
     const { error } = await broken(scene, async (client) => void (await client.sendFile(fd, 0, 1, () => {})));
     expect(error).not.toBeInstanceOf(ClientGoneError);
-    expect(error).toMatchObject({ code: "EINVAL" });
+    expect(error).toMatchObject({ code: "EISDIR" });
+  });
+
+  test("the client sends something that is no request behind its own", async () => {
+    await using scene = await Scene.open();
+    const send = async (client: DirectClient) => {
+      await client.write(Buffer.from("half"));
+      for (;;) {
+        await client.write(Buffer.from("."));
+        await Bun.sleep(5);
+      }
+    };
+    const client = (port: number) => {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      let text = "";
+      const socket = net.connect(port, "127.0.0.1", () => socket.write(get()));
+      socket.on("data", (chunk) => {
+        if (!text.includes("half") && chunk.includes("half")) socket.write("\0\x01 no request\r\n\r\n");
+        text += chunk.toString("latin1");
+      });
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(text));
+      return promise;
+    };
+    const { text } = await broken(scene, send, { client });
+    expect(text).toMatch(/\r\n\r\nhalf\.*$/);
   });
 
   test("the worker ends while it has the connection", async () => {
