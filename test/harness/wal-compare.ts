@@ -55,14 +55,20 @@ export async function serverDifferences(
  * @param receivedBytes How much of it must be there; there may be more.
  */
 export async function partialDifferences(partial: string, segment: string, receivedBytes: number): Promise<string[]> {
-  const [here, there] = await Promise.all([readWhole(partial), readWhole(segment)]);
+  // Not at once: while WAL comes, what is read of the server later has everything that was received before.
+  const here = await readWhole(partial);
+  const there = await readWhole(segment);
   if (here.length !== there.length) return [`${partial}: ${here.length} bytes, expected ${there.length}`];
   const end = dataEnd(here);
   if (end < dataEnd(there.subarray(0, receivedBytes)))
     return [`${partial}: data up to ${end}, expected ${receivedBytes}`];
   const known = Math.max(end, receivedBytes);
   const different = firstDifference(here.subarray(0, known), there.subarray(0, known));
-  return different === undefined ? [] : [`${partial}: differs from ${segment} at byte ${different}`];
+  return different === undefined
+    ? []
+    : [
+        `${partial}: differs from ${segment} at byte ${different}, of ${end} here and ${receivedBytes} known to be received`,
+      ];
 }
 
 /** The offset after the last byte that is not zero. */

@@ -20,7 +20,15 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "plugins/common",
   ],
   // The originals' own keys, which the plugin that takes their place reads too.
-  "agent/compat": ["agent/build.ts", "agent/commands", "agent/config", "agent/host", "agent/sdk", "plugins/common"],
+  "agent/compat": [
+    "agent/build.ts",
+    "agent/commands",
+    "agent/config",
+    "agent/host",
+    "agent/sdk",
+    "agent/system",
+    "plugins/common",
+  ],
   "agent/host": ["agent/config", "agent/metrics", "agent/system", "agent/sdk", "plugins"],
   "agent/http": ["agent/config", "agent/metrics", "agent/system", "agent/sdk"],
   "agent/config": ["agent/sdk"],
