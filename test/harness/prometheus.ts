@@ -61,10 +61,11 @@ ${jobSettings}
   );
   const url = `http://127.0.0.1:${port}`;
   const dataFolder = options.dataFolder ?? join(folder.path, "data");
+  const mode = flags.includes("--enable-feature=agent") ? "agent" : "tsdb";
   const command = [
     "prometheus",
     `--config.file=${configFile}`,
-    ...(flags.includes("--enable-feature=agent") ? [] : [`--storage.tsdb.path=${dataFolder}`]),
+    `--storage.${mode}.path=${dataFolder}`,
     `--web.listen-address=127.0.0.1:${port}`,
     ...flags,
   ];
