@@ -16,6 +16,8 @@ done
 for folder in etc opt proc storage tmp .changes .work; do mkdir "$root/$folder"; done
 chmod 1777 "$root/tmp"
 mount --rbind /proc "$root/proc"
+# Beside the real one, which only root could change.
+echo "127.0.0.1 localhost prometheus prombackupserver k8s-worker5" >"$root/.changes/hosts"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$root/.changes,workdir=$root/.work" "$root/etc"
 for folder; do
   if [ ! -d "$root$folder" ]; then
@@ -23,7 +25,6 @@ for folder; do
     mount --rbind "$folder" "$root$folder"
   fi
 done
-echo "127.0.0.1 localhost prometheus prombackupserver k8s-worker5" >"$root/etc/hosts"
 ip link set lo up
 # Only now is its root another one.
 exec chroot "$root" sh -c 'echo ready && exec sleep 3600'
