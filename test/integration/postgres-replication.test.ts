@@ -190,7 +190,10 @@ describeWith(["postgresql"], "a replication connection", () => {
   });
 
   test("is gone after close() and after destroy(), here and on the server, and nothing stays open", async () => {
-    const [before, streamsBefore] = [openSockets(), await streams(server)];
+    // That of `connection`; those of earlier tests may not have ended yet.
+    const isAlone = async () => (await streams(server)) === 1;
+    await waitFor("the server has one connection", isAlone);
+    const before = openSockets();
     for (const end of ["close", "destroy"] as const) {
       const own = await connectForReplication(keywordsOf(server));
       const stream = await startStream(own, segmentBytes, new Received());
@@ -199,7 +202,7 @@ describeWith(["postgresql"], "a replication connection", () => {
       expect((await failureOf(own.command("IDENTIFY_SYSTEM", limits))).message).toMatch(/closed here$/);
       await own.close();
     }
-    await waitFor("the server has no stream", async () => (await streams(server)) === streamsBefore);
+    await waitFor("the server has one connection again", isAlone);
     await waitFor("the sockets are closed", () => openSockets() <= before);
   });
 

@@ -55,6 +55,11 @@ export async function runUploadRounds({ seed, count, kind, onRound }: UploadRoun
   const check = new Check(server, directory, archive, await firstSegment(server));
   let agent: Agent | undefined;
   cleanup.defer(() => agent?.[Symbol.asyncDispose]());
+  const failed = (when: string, cause: unknown): Error => {
+    const said = agent?.stderr.slice(-12).join("\n");
+    const message = cause instanceof Error ? cause.message : cause;
+    return new Error(`${when}, ${kind.name}, seed ${seed}: ${message}\n${said}`, { cause });
+  };
   for (let round = 1; round <= count; round++) {
     onRound?.(round);
     try {
@@ -70,21 +75,27 @@ export async function runUploadRounds({ seed, count, kind, onRound }: UploadRoun
       check.age(place);
       await agent[Symbol.asyncDispose]();
     } catch (cause) {
-      const said = agent?.stderr.slice(-12).join("\n");
-      const message = cause instanceof Error ? cause.message : cause;
-      throw new Error(`Round ${round} of ${count}, ${kind.name}, seed ${seed}: ${message}\n${said}`, { cause });
+      throw failed(`Round ${round} of ${count}`, cause);
     }
   }
-  agent = await startAgent(configuration(directory, place, server, chance));
-  const wanted = segmentAt(parseLsn((await server.psql("SELECT pg_current_wal_lsn()")).trim()) ?? 0n, mib) - 1;
-  await waitFor(
-    "the last segment to be archived",
-    async () => (await namesIn(archive)).includes(nameOf(wanted)),
-    60_000,
-  );
-  await waitFor("room", async () => (await segmentsIn(directory)).length <= 3, 60_000);
-  await agent.stop();
-  await check.run();
+  try {
+    agent = await startAgent(configuration(directory, place, server, chance));
+    const wanted = segmentAt(parseLsn((await server.psql("SELECT pg_current_wal_lsn()")).trim()) ?? 0n, mib) - 1;
+    const isArchived = async () => (await namesIn(archive)).includes(nameOf(wanted));
+    await waitFor("the last segment to be archived", isArchived, 60_000);
+    let left: string[] = [];
+    const hasRoom = async () => {
+      left = await segmentsIn(directory);
+      return left.length <= 3;
+    };
+    await waitFor("room", hasRoom, 60_000).catch((cause) => {
+      throw new Error(`Too much is left in the folder: ${left.join(", ")}`, { cause });
+    });
+    await agent.stop();
+    await check.run();
+  } catch (cause) {
+    throw failed("After all rounds", cause);
+  }
   return check.result();
 }
 
