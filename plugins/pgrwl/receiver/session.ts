@@ -1,9 +1,8 @@
 /** What is done on one connection: who the server is, where to begin, and timeline after timeline from there. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { formatLsn, parseLsn } from "../../common/postgres/lsn.ts";
+import { formatLsn } from "../../common/postgres/lsn.ts";
 import type { ReplicationConnection, ReplicationRow } from "../../common/postgres/replication.ts";
-import { ReplicationError } from "../../common/postgres/replication-error.ts";
 import { parseSegmentName, segmentAt, segmentStart } from "../../common/postgres/wal-segments.ts";
 import { fileBeyond } from "./beyond-fork.ts";
 import { readHoldings } from "./directory.ts";
@@ -13,6 +12,7 @@ import { GapError } from "./gaps.ts";
 import { keepHistory } from "./history-files.ts";
 import { filesInTheWay } from "./in-the-way.ts";
 import type { LagClock } from "./lag-clock.ts";
+import { readFork } from "./next-timeline.ts";
 import type { FromThread, ReceiverSettings } from "./protocol.ts";
 import type { Memory } from "./receiver.ts";
 import { Server } from "./server.ts";
@@ -272,19 +272,7 @@ export class Session {
     segmentSizeBytes: number,
   ): NextTimeline {
     const { connection, settings, log } = this.#options;
-    const refuse = (found: string) =>
-      new ReplicationError("protocol", `Cannot follow PostgreSQL at ${connection.place}: ${found}`);
-    const [row] = rows;
-    if (row === undefined)
-      throw new ReplicationError("server_shutdown", `PostgreSQL at ${connection.place} ended the stream`);
-    const next = Number(row[0]);
-    const fork = parseLsn(row[1] ?? "");
-    if (!(next > timeline) || fork === undefined)
-      throw refuse(`after timeline ${timeline} it names timeline ${row[0]} at ${row[1]}`);
-    if (fork > written)
-      throw refuse(
-        `timeline ${next} begins at ${formatLsn(fork)}, but timeline ${timeline} ended at ${formatLsn(written)}`,
-      );
+    const { timeline: next, lsn: fork } = readFork(rows, { timeline, written }, connection.place);
     log("info", "The server goes on with another timeline", {
       timeline,
       next_timeline: next,
