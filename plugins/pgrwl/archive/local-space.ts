@@ -18,12 +18,16 @@ export interface LocalSpaceOptions {
   /** Undefined: nobody knows. */
   readonly space: (signal: AbortSignal) => Promise<Space | undefined>;
   readonly onDeleted: (files: number) => void;
+  /** Default 5000. */
+  readonly retryMs?: number;
   /** The archive does not have what it had. */
   readonly onMissing: (file: LocalFile) => void;
 }
 
 /** Room for so many segments is kept free, at the expense of `keep_local`. */
 const freeSegments = 3;
+/** After a failure: WAL that comes slowly would be no occasion to look again for long. */
+const defaultRetryMs = 5000;
 /** The archive is asked about so many objects at once. */
 const looksAtOnce = 8;
 
@@ -31,28 +35,39 @@ export class LocalSpace {
   readonly #options: LocalSpaceOptions;
   #isTidying = false;
   #isWanted = false;
+  #retry: Timer | undefined;
+  #hasFailed = false;
 
   constructor(options: LocalSpaceOptions) {
     this.#options = options;
   }
 
-  /** Deletes what may go. One at a time: a call during another makes that one look once more. */
+  /** Deletes what may go; what cannot go now is tried again. One at a time: a call during another makes that one look once more. */
   async tidy(signal: AbortSignal): Promise<void> {
     this.#isWanted = true;
     if (this.#isTidying) return;
     this.#isTidying = true;
+    clearTimeout(this.#retry);
     try {
       while (this.#isWanted && !signal.aborted) {
         this.#isWanted = false;
         await this.#tidyOnce(signal);
       }
+      this.#hasFailed = false;
     } catch (error) {
-      if (!signal.aborted)
-        this.#options.log.warn("Archived segments cannot be deleted here", { error: messageOf(error) });
+      if (!signal.aborted) this.#tryAgain(error, signal);
     } finally {
       this.#options.files.writeRecord();
       this.#isTidying = false;
     }
+  }
+
+  #tryAgain(error: unknown, signal: AbortSignal): void {
+    const level = this.#hasFailed ? "debug" : "warn";
+    this.#options.log[level]("Archived segments cannot be deleted here", { error: messageOf(error) });
+    this.#hasFailed = true;
+    const again = () => void (signal.aborted || this.tidy(signal));
+    this.#retry = setTimeout(again, this.#options.retryMs ?? defaultRetryMs).unref();
   }
 
   async #tidyOnce(signal: AbortSignal): Promise<void> {

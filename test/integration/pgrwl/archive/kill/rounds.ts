@@ -88,8 +88,7 @@ export async function runUploadRounds({ seed, count, kind, onRound }: UploadRoun
       left = await segmentsIn(directory);
       return left.length <= 3;
     };
-    // A deletion that fails once, on a busy machine, is tried again after a minute.
-    await waitFor("room", hasRoom, 100_000).catch((cause) => {
+    await waitFor("room", hasRoom, 60_000).catch((cause) => {
       throw new Error(`Too much is left in the folder: ${left.join(", ")}`, { cause });
     });
     await agent.stop();
