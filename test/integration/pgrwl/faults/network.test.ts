@@ -49,9 +49,8 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
   }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
-  // Login, the questions before the stream and its first messages; what follows is inside of one message of WAL.
-  test("cut behind each of the first 3,000 bytes from the server and each seventh up to 10,000, the files are right", async () => {
-    const places = upTo(10_000).filter((bytes) => bytes < 3000 || bytes % 7 === 0);
+  test("cut behind each of the first 10,000 bytes from the server, the files are right", async () => {
+    const places = upTo(10_000);
     const slots = Array.from({ length: parts }, (_, part) => `cut_down_${part}`);
     for (const slot of slots) await createSlot(server, slot);
     await writeWal(server, 1);
@@ -62,7 +61,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
         const { faults, done } = cuts(proxy, "toClient", mine);
         proxy.faults = faults;
         await using receiver = await startInProcess(server, proxy, slot);
-        await waitFor("all cuts", () => done.size === mine.length, 110_000);
+        await waitFor("all cuts", () => done.size === mine.length, 280_000);
         proxy.faults = {};
         for (const connection of proxy.open()) connection.cut();
         await receiver.caughtUp(server);
@@ -70,7 +69,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
         expect(receiver.messages.filter(({ kind }) => kind === "gap" || kind === "failed")).toEqual([]);
       }),
     );
-  }, 120_000);
+  }, 300_000);
 
   test("cut behind each of the first 800 bytes to the server, nothing is lost that a commit has waited for", async () => {
     const slot = "cut_up";
