@@ -51,10 +51,12 @@ describeWith(["postgresql-15", "dist/holdfast"], "recovery from a serving agent"
     const flags = `--serve-addr=127.0.0.1:${agent.port}/wal --token-file=${tokenFile}`;
     await using restored = await recover(backup, restorer.command(flags));
     expect((await databaseContent(restored)).join("\n") === content.join("\n")).toBe(true);
-    const page = await agent.scrape();
-    expect(sampleValue(page, "pgrwl_serve_requests_total", { result: "whole" })).toBeGreaterThan(4);
+    // A page is as old as the last collection.
+    const served = async (result: string) =>
+      sampleValue(await agent.scrape(), "pgrwl_serve_requests_total", { result }) ?? 0;
+    await waitFor("the segments to be counted", async () => (await served("whole")) > 4);
     // PostgreSQL may ask for the last segment again when recovery ends.
-    expect(sampleValue(page, "pgrwl_serve_requests_total", { result: "partial" })).toBeGreaterThanOrEqual(1);
+    await waitFor("the partial segment to be counted", async () => (await served("partial")) >= 1);
     const items = (await (await agent.fetch("/wal/api/v1/wals")).json()) as { local: boolean; archived: boolean }[];
     expect(items.some(({ local, archived }) => archived && !local)).toBe(true);
     expect(JSON.stringify(await (await agent.fetch("/wal/api/v1/redacted-config")).json())).not.toContain(token);

@@ -9,6 +9,7 @@ import { startTcpProxy } from "../../../harness/outage-proxy.ts";
 import { startS3Server } from "../../../harness/s3/server.ts";
 import { troubleWith } from "../../../harness/trouble.ts";
 import { giveTo, serverUser } from "../../../harness/users.ts";
+import { waitFor } from "../../../harness/wait.ts";
 import { createRestorer, openArchive } from "../../restore/support.ts";
 import { s3Settings } from "../../storage/storages.ts";
 import { namesIn } from "../archive/places.ts";
@@ -73,9 +74,10 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     await using restored = await scene.restore(restorer.command(flags));
     await scene.expectRestored(restored, loss);
     expect((await readdir(scene.directory)).filter((name) => /^[0-9A-F]{24}/.test(name))).toEqual([]);
-    const served = await agent.value("pgrwl_serve_requests_total", { result: "whole" });
-    expect(served).toBeGreaterThan(archived.length / 2);
-    expect(await agent.value("pgrwl_serve_requests_total", { result: "partial" })).toBeGreaterThan(0);
+    // A page is as old as the last collection.
+    const served = async (result: string) => (await agent.value("pgrwl_serve_requests_total", { result })) ?? 0;
+    await waitFor("the segments to be counted", async () => (await served("whole")) > archived.length / 2);
+    await waitFor("the partial segment to be counted", async () => (await served("partial")) > 0);
   }, 240_000);
 
   test("while the storage is cut off again and again, during the uploads and during the restore", async () => {
