@@ -1,6 +1,6 @@
 /** Gives WAL to recoveries: under the paths of all generations of the original, and never less than a whole, verified file. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Log } from "holdfast";
+import type { DirectClient, Log, RouteEnv } from "holdfast";
 import type { Context, Hono } from "hono";
 import { messageOf } from "../common/storage/errors.ts";
 import { failureReason } from "../common/wal-archive/errors.ts";
@@ -154,6 +154,14 @@ function respond(
   }
   telemetry.bytes += end - start;
   const held = sending.move();
+  const { direct } = (c.env ?? {}) as RouteEnv;
+  if (direct) {
+    const send = async (client: DirectClient) => {
+      using _ = held;
+      await file.send(client, start, end);
+    };
+    return direct({ status, headers, stallMs, send });
+  }
   return new Response(file.body(start, end, { stallMs, ended: () => held.dispose() }), { status, headers });
 }
 

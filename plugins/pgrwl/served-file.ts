@@ -3,10 +3,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DirectClient } from "holdfast";
 import type { WalLookup } from "../common/wal-archive/lookup.ts";
 import type { FetchOptions, Found } from "../common/wal-archive/wal-source.ts";
 
 const chunkBytes = 256 * 1024;
+const wasShortened = "the temporary file was shortened";
 
 export class ServedFile {
   readonly found: Found;
@@ -91,7 +93,7 @@ export class ServedFile {
           try {
             const { value } = await pieces.next();
             // An end before the end would pass for a whole file: the connection is to break.
-            if (value === undefined && left > 0) throw new Error("the temporary file was shortened");
+            if (value === undefined && left > 0) throw new Error(wasShortened);
             if (isOver) return;
             if (value !== undefined) controller.enqueue(value);
             left -= value?.byteLength ?? 0;
@@ -109,7 +111,19 @@ export class ServedFile {
     );
   }
 
-  /** To be called where {@link body} is not. */
+  /** Sends the bytes and closes the file. @throws {Error} Not all of them were sent. */
+  async send(client: DirectClient, start: number, end: number): Promise<void> {
+    const content = this.#content;
+    try {
+      if (content instanceof Uint8Array) return await client.write(content.subarray(start, end));
+      const sent = await client.sendFile(content.fd, start, end - start, () => {});
+      if (sent < end - start) throw new Error(wasShortened);
+    } finally {
+      this.close();
+    }
+  }
+
+  /** To be called where neither {@link body} nor {@link send} is. */
   close(): void {
     if (!(this.#content instanceof Uint8Array)) this.#content.close().catch(() => {});
   }

@@ -1,12 +1,13 @@
 /**
  * A recovery through `restore-command` beside one through `cp`, from one local folder and in one run: without prefetching, with it,
- * with compression and encryption, and from a serving agent; and what one call costs.
+ * with compression and encryption, and from a serving agent, at the agent's address and the instance's own; and what one call costs.
  * `bun scripts/bench/restore.ts [--quick] [SEGMENTS] [ROUNDS]`: 10 minutes and 10 GB; quick, 2 minutes. Needs Debian's PostgreSQL 15 and dist/holdfast.
  */
 import { chmod, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { startAgent } from "../../test/harness/agent.ts";
 import { createFolder } from "../../test/harness/folders.ts";
+import { freePort } from "../../test/harness/ports.ts";
 import { runTool } from "../../test/harness/processes.ts";
 import { giveTo, serverUser } from "../../test/harness/users.ts";
 import { waitFor } from "../../test/harness/wait.ts";
@@ -18,7 +19,7 @@ const { quick, numbers } = benchArguments();
 const [segments = quick ? 40 : 200, rounds = quick ? 1 : 3] = numbers;
 const callRounds = 30;
 const deadlineMs = 600_000;
-const variantCount = 6;
+const variantCount = 7;
 
 const user = serverUser("postgres");
 
@@ -37,7 +38,10 @@ const instance = {
   archive: { storage: { type: "local", directory: join(folder.path, "plain") } },
   serve: { enabled: true },
 };
-await using agent = await startAgent(`plugins: { wal: { plugin: pgrwl, config: ${JSON.stringify(instance)} } }\n`);
+const port = await freePort();
+await using agent = await startAgent(
+  `plugins: { wal: { plugin: pgrwl, listen: "127.0.0.1:${port}", config: ${JSON.stringify(instance)} } }\n`,
+);
 
 const cp = `cp ${lost.walFolder}/%f %p`;
 const withoutPrefetch = restorer.command(`${plain} --prefetch=0`);
@@ -49,6 +53,7 @@ const commands: Readonly<Record<string, string>> = {
   zstd: restorer.command(zstd),
   "gzip, encrypted": restorer.command(encrypted),
   "plain, by an agent": restorer.command(`--serve-addr=127.0.0.1:${agent.port}/wal`),
+  "plain, by its own port": restorer.command(`--serve-addr=127.0.0.1:${port}`),
 };
 
 print(`${lost.segments} segments of 16 MiB, ${rounds} rounds in turns; ${loadText()}`);
@@ -60,7 +65,7 @@ print("\nRecovery, seconds (median), and the median ratio to cp of the same roun
 const ofCp = times.get("cp") ?? [];
 for (const [name, all] of times) {
   const ratio = median(all.map((time, round) => time / (ofCp[round] ?? Number.NaN)));
-  print(`  ${name.padEnd(20)} ${median(all).toFixed(1).padStart(7)}  ${ratio.toFixed(2)}`);
+  print(`  ${name.padEnd(22)} ${median(all).toFixed(1).padStart(7)}  ${ratio.toFixed(2)}`);
 }
 
 async function recoverOnce(command: string): Promise<number> {

@@ -1,17 +1,10 @@
 /** The prombackup plugin behind a port, and something that answers as Prometheus does. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Hono } from "hono";
-import { Routes } from "../../agent/host/routes.ts";
-import type { HttpEnv } from "../../agent/http/connection.ts";
-import { answerForInstance } from "../../agent/http/instance-routes.ts";
-import { openListener } from "../../agent/http/listeners.ts";
 import { type TestInstance, testPlugin } from "../../agent/sdk/testing.ts";
-import type { AgentStatus } from "../../agent/system/status.ts";
 import plugin from "../../plugins/prombackup/index.ts";
 import { createFolder } from "./folders.ts";
-
-const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
+import { listenForInstance } from "./instance-listener.ts";
 
 export interface SnapshotServer extends AsyncDisposable {
   readonly url: string;
@@ -51,16 +44,7 @@ export async function startSnapshotServer(options: SnapshotServerOptions = {}): 
   cleanup.defer(() => test.stop());
   const { http } = test.instance;
   if (!http) throw new Error("The plugin has no routes");
-  // The way that requests take in the agent, from the instance's own address through the worker's socket.
-  const runtime = cleanup.use(await createFolder("holdfast-runtime"));
-  const socket = join(runtime.path, "routes.sock");
-  const routed = new Routes(socket, http, silent);
-  cleanup.defer(() => routed.stop());
-  const app = new Hono<HttpEnv>();
-  const status = () => ({ instances: [] }) as unknown as AgentStatus;
-  app.all("*", (c) => answerForInstance(c, "prombackup", "", { status, socketOf: () => socket }));
-  const listener = openListener({ host: "127.0.0.1", port: 0 }, app.fetch, { keepsLength: true });
-  cleanup.defer(() => listener.stop(0));
+  const listener = cleanup.use(await listenForInstance("prombackup", http));
   const { url } = listener;
   const request = (path: string, init: RequestInit = {}) =>
     fetch(url + path, { redirect: "manual", keepalive: false, ...init });

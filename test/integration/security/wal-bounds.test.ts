@@ -10,6 +10,7 @@ import { ServeClient } from "../../../plugins/common/wal-archive/serve-client.ts
 import { archiveSettings } from "../../../plugins/common/wal-archive/settings.ts";
 import { addServeRoutes, ServeTelemetry } from "../../../plugins/pgrwl/serve-routes.ts";
 import { createFolder } from "../../harness/folders.ts";
+import { listenForInstance } from "../../harness/instance-listener.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { walSegment } from "../../harness/wal-segment.ts";
 
@@ -81,7 +82,14 @@ interface Serving extends AsyncDisposable {
   readonly telemetry: ServeTelemetry;
 }
 
-async function serve(options: { mostSent?: number; stallMs?: number } = {}): Promise<Serving> {
+interface Bounds {
+  readonly mostSent?: number;
+  readonly stallMs?: number;
+  /** Whether the worker writes onto the client's connection, as it can at an instance's own address. */
+  readonly directly?: boolean;
+}
+
+async function serve({ directly = false, ...options }: Bounds = {}): Promise<Serving> {
   await using cleanup = new AsyncDisposableStack();
   const { path } = cleanup.use(await createFolder("holdfast-bounds"));
   await mkdir(join(path, "wal"));
@@ -106,7 +114,15 @@ async function serve(options: { mostSent?: number; stallMs?: number } = {}): Pro
     systemIdentifier: async () => undefined,
     ...options,
   });
-  const server = Bun.serve({
+  const port = directly
+    ? Number(new URL(cleanup.use(await listenForInstance("wal", app)).url).port)
+    : cleanup.adopt(listen(app), (server) => server.stop(true)).port;
+  const owned = cleanup.move();
+  return { port: port ?? 0, folder: path, telemetry, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+const listen = (app: Hono) =>
+  Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     reusePort: false,
@@ -114,10 +130,6 @@ async function serve(options: { mostSent?: number; stallMs?: number } = {}): Pro
     idleTimeout: 0,
     fetch: (request) => app.fetch(request),
   });
-  cleanup.defer(() => server.stop(true));
-  const owned = cleanup.move();
-  return { port: server.port ?? 0, folder: path, telemetry, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
 
 test.each([".gz", ".zst"])(
   "an object %s that decodes to a gigabyte is not read on behind what is kept in memory",
@@ -135,21 +147,28 @@ test.each([".gz", ".zst"])(
   30_000,
 );
 
-test("clients that do not read hold a bounded number of segments, and are cut so that others get theirs", async () => {
-  await using serving = await serve({ mostSent: 2, stallMs: 500 });
-  const content = walSegment({ number: 3, sizeBytes: 16 * mebibyte });
-  await writeFile(join(serving.folder, "wal", segment), content);
-  let closed = 0;
-  const sockets = [0, 1].map(() => {
-    const socket = net.connect(serving.port, "127.0.0.1");
-    socket.on("error", () => {});
-    socket.on("close", () => closed++);
-    socket.write(`GET /wal/${segment} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    return socket.pause();
-  });
-  await waitFor("both to be answered", async () => serving.telemetry.requests.get("whole") === 2, 10_000);
-  const response = await fetch(`http://127.0.0.1:${serving.port}/wal/${segment}`);
-  expect((await response.arrayBuffer()).byteLength).toBe(content.length);
-  for (const socket of sockets) socket.resume();
-  await waitFor("the slow clients to be cut", async () => closed === 2, 10_000);
-}, 30_000);
+test.each([
+  ["by an answer", false],
+  ["directly", true],
+])(
+  "clients that do not read hold a bounded number of segments, and are cut so that others get theirs: %s",
+  async (_, directly) => {
+    await using serving = await serve({ mostSent: 2, stallMs: 500, directly });
+    const content = walSegment({ number: 3, sizeBytes: 16 * mebibyte });
+    await writeFile(join(serving.folder, "wal", segment), content);
+    let closed = 0;
+    const sockets = [0, 1].map(() => {
+      const socket = net.connect(serving.port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.on("close", () => closed++);
+      socket.write(`GET /wal/${segment} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      return socket.pause();
+    });
+    await waitFor("both to be answered", async () => serving.telemetry.requests.get("whole") === 2, 10_000);
+    const response = await fetch(`http://127.0.0.1:${serving.port}/wal/${segment}`);
+    expect((await response.arrayBuffer()).byteLength).toBe(content.length);
+    for (const socket of sockets) socket.resume();
+    await waitFor("the slow clients to be cut", async () => closed === 2, 10_000);
+  },
+  30_000,
+);
