@@ -26,9 +26,11 @@ const slot = "bench";
 const [sameDisk, memory] = [tmpdir(), "/dev/shm"];
 const archives = {
   "none, same disk": [sameDisk, {}],
+  "same, 32MiB/s": [sameDisk, { max_rate: "32MiB" }],
   "zstd, same disk": [sameDisk, { compression: "zstd" }],
   none: [memory, {}],
   zstd: [memory, { compression: "zstd" }],
+  "zstd, 32MiB/s": [memory, { compression: "zstd", max_rate: "32MiB" }],
   "gzip, encrypted": [memory, { compression: "gzip", encryption: { passphrase: "a passphrase" } }],
 } satisfies Record<string, readonly [string, object]>;
 

@@ -196,6 +196,7 @@ export class Archiver {
       files,
       place,
       concurrency: section.concurrency,
+      mostBytesPerSecond: section.max_rate,
       firstBackOffMs,
       longestBackOffMs,
       log,

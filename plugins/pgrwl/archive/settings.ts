@@ -1,6 +1,6 @@
 /** The `archive:` section: where ended segments go, and how long they stay. */
 import { isAbsolute } from "node:path";
-import { duration, z } from "holdfast";
+import { duration, size, z } from "holdfast";
 import { isSegmentName } from "../../common/postgres/wal-segments.ts";
 import { archiveKeys } from "../../common/wal-archive/settings.ts";
 
@@ -30,9 +30,18 @@ const retention = z.strictObject({
   interval: positive("1h").describe("How often."),
 });
 
+/** Somebody who means less has forgotten a unit. */
+const leastRate = 64 * 1024;
+
 export const archiveSection = z.strictObject({
   ...archiveKeys,
   concurrency: z.int().min(1).max(16).default(2).describe("Uploads at once."),
+  max_rate: size()
+    .refine((bytes) => bytes >= leastRate, "expected bytes for each second, at least 64KiB")
+    .optional()
+    .describe(
+      "WAL that is uploaded in a second, on average, such as `32MiB`, before it is compressed. Default: as much as the storage takes.",
+    ),
   keep_local: z
     .union(
       [

@@ -17,6 +17,8 @@ export interface UploaderOptions {
   readonly files: LocalFiles;
   readonly place: ArchivePlace;
   readonly concurrency: number;
+  /** Bytes of files. Undefined: as fast as the archive takes them. */
+  readonly mostBytesPerSecond?: number | undefined;
   readonly firstBackOffMs: number;
   readonly longestBackOffMs: number;
   readonly log: Log;
@@ -51,6 +53,8 @@ export class Uploader {
   readonly #ownTroubles = new Map<string, Trouble>();
   /** Of the storage as a whole. While it lasts, one file at a time tries. */
   #trouble: Trouble | undefined;
+  /** Of the monotonic clock, in milliseconds: before, an upload would exceed the rate. */
+  #nextStartAt = 0;
   #wake: Timer | undefined;
   #signal: AbortSignal | undefined;
 
@@ -125,9 +129,10 @@ export class Uploader {
     clearTimeout(this.#wake);
     const now = this.#options.now();
     const limit = this.#trouble === undefined ? this.#options.concurrency : this.#trouble.nextAttemptAt > now ? 0 : 1;
-    while (this.#running.size < limit) {
+    while (this.#running.size < limit && performance.now() >= this.#nextStartAt) {
       const file = this.#next(now);
       if (file === undefined) break;
+      this.#pace(file);
       const upload = this.#upload(file, signal).finally(() => {
         this.#running.delete(file);
         this.#fill();
@@ -135,8 +140,16 @@ export class Uploader {
       this.#running.set(file, upload);
     }
     const moments = [this.#trouble, ...this.#ownTroubles.values()].map((one) => one?.nextAttemptAt ?? 0);
-    const next = Math.min(...moments.filter((moment) => moment > now));
-    if (Number.isFinite(next)) this.#wake = setTimeout(() => this.#fill(), next - now);
+    const waits = [...moments.map((moment) => moment - now), this.#nextStartAt - performance.now()];
+    const next = Math.min(...waits.filter((wait) => wait > 0));
+    if (Number.isFinite(next)) this.#wake = setTimeout(() => this.#fill(), next);
+  }
+
+  /** Each file goes at full speed; what is too much is waited for before the next. */
+  #pace({ sizeBytes }: LocalFile): void {
+    const { mostBytesPerSecond } = this.#options;
+    if (mostBytesPerSecond === undefined) return;
+    this.#nextStartAt = Math.max(this.#nextStartAt, performance.now()) + (sizeBytes / mostBytesPerSecond) * 1000;
   }
 
   /** The first by name of those that wait: a history comes before its timeline's WAL. */

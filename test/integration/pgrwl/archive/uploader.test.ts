@@ -113,6 +113,18 @@ for (const { name: kind, needs, start } of placeKinds) {
 
 const [local] = placeKinds;
 
+test("no more goes out than max_rate allows, however much waits", async () => {
+  await using place = await local?.start();
+  if (!place) throw new Error("There is no local storage");
+  await using tested = await startArchiver({ storage: place.storage, concurrency: 4, max_rate: "4MiB" });
+  await writeSegments(tested.directory, range(1, 7));
+  const startedAt = performance.now();
+  tested.run();
+  await tested.until("six", () => uploaded(tested.archiver) === 6);
+  // The first goes at once, each of the other five a quarter of a second behind the one before.
+  expect(performance.now() - startedAt).toBeGreaterThan(1240);
+});
+
 test("after a restart nothing is uploaded or read again, and what the archive has lost is stored again", async () => {
   await using place = await local?.start();
   if (!place) throw new Error("There is no local storage");

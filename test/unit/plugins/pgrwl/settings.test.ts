@@ -212,6 +212,7 @@ test.each([
   [{ keep_local: "16" }, "archive.keep_local"],
   [{ keep_local: -1 }, "archive.keep_local"],
   [{ concurrency: 0 }, "archive.concurrency"],
+  [{ max_rate: "32" }, "archive.max_rate"],
   [{ ship_partial: "1ms" }, "archive.ship_partial"],
   [{ retention: {} }, "archive.retention.keep"],
   [{ retention: { keep: "1s" } }, "archive.retention.keep"],
