@@ -138,6 +138,6 @@ function prometheusUrl({ from, text, isVariable }: Given): string {
     // Not repeated: a password may be in it.
     throw new UsageError(`Cannot read ${from}: expected a URL such as "http://localhost:9090"`);
   }
-  const url = text.replace(/^(https?:\/\/(?:[^/@]*@)?)(?=:)/, "$1localhost");
-  return isVariable && url === text && text.includes("@") ? `\${${from}}` : literal(url);
+  if (isVariable && text.includes("@")) return `\${${from}}`;
+  return literal(text.replace(/^(https?:\/\/)(?=:)/, "$1localhost"));
 }

@@ -119,12 +119,15 @@ test("prombackup-server: a flag goes before its variable, and an empty variable 
   });
 });
 
-test("prombackup-server: a password that a variable holds stays in the variable", async () => {
-  const environment = { PROMBACKUP_SERVER_PROMETHEUS_ENDPOINT: "http://u:geheim@prometheus:9090" };
-  const { yaml } = await translationOf("prombackup-server", { args: ["-snapshot_dir=/s"], environment });
-  expect(yaml).toContain('url: "${PROMBACKUP_SERVER_PROMETHEUS_ENDPOINT}"');
-  expect(yaml).not.toContain("geheim");
-});
+test.each(["http://u:geheim@prometheus:9090", "http://u:geheim@:9090"])(
+  "prombackup-server: a password that a variable holds stays in the variable (%s)",
+  async (endpoint) => {
+    const environment = { PROMBACKUP_SERVER_PROMETHEUS_ENDPOINT: endpoint };
+    const { yaml } = await translationOf("prombackup-server", { args: ["-snapshot_dir=/s"], environment });
+    expect(yaml).toContain('url: "${PROMBACKUP_SERVER_PROMETHEUS_ENDPOINT}"');
+    expect(yaml).not.toContain("geheim");
+  },
+);
 
 test.each([
   [["-snapshot_dir="], "Missing -snapshot_dir"],

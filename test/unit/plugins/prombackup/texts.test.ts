@@ -87,6 +87,7 @@ test.each([
 
 test.each([
   ["http://:9090", "http://localhost:9090/", undefined],
+  ["http://u:p@:9090", "http://localhost:9090/", `Basic ${btoa("u:p")}`],
   ["http://h:1/prefix//", "http://h:1/prefix/", undefined],
   ["http://[::1]:9090", "http://[::1]:9090/", undefined],
   ["http://u:p%40@h/", "http://h/", `Basic ${btoa("u:p@")}`],
