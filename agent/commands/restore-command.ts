@@ -9,6 +9,7 @@ import {
   makePrefetchFolder,
   notePosition,
   prefetchFolder,
+  readPosition,
   takePrefetched,
   touchPosition,
   waitForPrefetch,
@@ -100,7 +101,8 @@ async function restore(flags: FlagValues, name: string, destination: string): Pr
   let said = "";
   try {
     const retryMs = await readRetryMs(flags);
-    await using source = await openSource(flags, systemIdentifier);
+    const wasOurs = readPosition(folder) !== undefined;
+    await using source = await openSource(flags, { systemIdentifier, wasOurs });
     const restored = await restoreFile({
       source,
       name,

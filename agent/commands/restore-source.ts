@@ -4,11 +4,18 @@ import { readFile } from "node:fs/promises";
 import type { WalSource } from "../../plugins/common/wal-archive/wal-source.ts";
 import { type FlagValues, UsageError } from "./command.ts";
 
-/**
- * @param systemIdentifier Of the cluster that is recovered, where it is known.
- * @throws {UsageError} The flags, a file that they name or the configuration is wrong.
- */
-export async function openSource(flags: FlagValues, systemIdentifier?: string): Promise<WalSource> {
+export interface Recovery {
+  /** Of the cluster that is recovered, where it is known: a source of another's is refused. */
+  readonly systemIdentifier?: string | undefined;
+  /** Whether something of this cluster was found there before: then nobody has to look at the archive's own segments. */
+  readonly wasOurs?: boolean;
+}
+
+/** @throws {UsageError} The flags, a file that they name or the configuration is wrong. */
+export async function openSource(
+  flags: FlagValues,
+  { systemIdentifier, wasOurs = false }: Recovery = {},
+): Promise<WalSource> {
   const address = flags.text("serve-addr");
   if (address !== undefined) {
     for (const flag of ["config.file", "instance"]) {
@@ -37,6 +44,7 @@ export async function openSource(flags: FlagValues, systemIdentifier?: string): 
     description,
     servesPartial: () => instance.servesPartial,
     expectsWal: () => true,
+    systemIdentifier: wasOurs ? undefined : systemIdentifier,
   });
 }
 

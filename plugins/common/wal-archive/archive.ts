@@ -12,7 +12,7 @@ import type { CodecSettings } from "../codec/settings.ts";
 import { messageOf, StorageError } from "../storage/errors.ts";
 import type { OperationOptions, PutResult, Storage, StoredObject } from "../storage/storage.ts";
 import { type ArchivedFile, archivedFile } from "./archived-file.ts";
-import { contentFlaw, Head, mostBytes } from "./content.ts";
+import { contentFlaw, Head, headBytes, mostBytes } from "./content.ts";
 import { WalArchiveError } from "./errors.ts";
 import {
   archiveFolder,
@@ -166,6 +166,18 @@ export class WalArchive implements AsyncDisposable {
     return this.#readObject(checkWalFileName(object.name), object.objectName, options, drain);
   }
 
+  /** The first bytes of one object, decoded; {@link contentFlaw} wants to see as many. The rest is not looked at. @throws {WalArchiveError} */
+  async head(object: Pick<ArchivedFile, "name" | "objectName">, options: ReadOptions = {}): Promise<Uint8Array> {
+    const untilFull: Take = async (stream) => {
+      let read = 0;
+      for await (const chunk of stream) {
+        read += chunk.byteLength;
+        if (read >= headBytes) return;
+      }
+    };
+    return (await this.#decodeObject(checkWalFileName(object.name), object.objectName, options, untilFull)).head;
+  }
+
   /** All files of WAL, those of one folder in the order of their names. @param options `startsWith`: of the files' names. */
   async *list(options: OperationOptions & { readonly startsWith?: string } = {}): AsyncGenerator<ArchivedFile> {
     const { signal, startsWith = "" } = options;
@@ -277,7 +289,15 @@ export class WalArchive implements AsyncDisposable {
   }
 
   async #readObject(name: WalFileName, objectName: string, options: ReadOptions, take: Take): Promise<Fetched> {
-    const { signal, segmentSizeBytes, mostBytes: mostWanted = Number.POSITIVE_INFINITY } = options;
+    const fetched = await this.#decodeObject(name, objectName, options, take);
+    const flaw = contentFlaw(name, fetched, options.segmentSizeBytes);
+    if (flaw !== undefined) throw this.#damaged(objectName, flaw);
+    return fetched;
+  }
+
+  /** As much of an object as `take` reads. */
+  async #decodeObject(name: WalFileName, objectName: string, options: ReadOptions, take: Take): Promise<Fetched> {
+    const { signal, mostBytes: mostWanted = Number.POSITIVE_INFINITY } = options;
     const { encryption_password: password } = this.#codec;
     const head = new Head();
     const hash = createHash("sha256");
@@ -292,8 +312,6 @@ export class WalArchive implements AsyncDisposable {
         yield chunk;
       }
     }
-    const damaged = (found: string, options?: ErrorOptions) =>
-      new WalArchiveError("damaged", `Cannot use ${objectName} of ${this.description}: ${found}`, options);
     try {
       const { stream, object } = await this.storage.get(objectName, withSignal(signal));
       storedBytes = object.sizeBytes;
@@ -303,18 +321,20 @@ export class WalArchive implements AsyncDisposable {
       };
       await take(watched(decode(stream, objectName, limits)));
     } catch (error) {
-      if (error instanceof CodecError && error.kind === "password")
-        throw new WalArchiveError("password", `${damaged(messageOf(error)).message}; check encryption.passphrase`, {
-          cause: error,
-        });
-      if (error instanceof CodecError) throw damaged(messageOf(error), { cause: error });
+      if (error instanceof CodecError) {
+        const damaged = this.#damaged(objectName, messageOf(error), { cause: error });
+        if (error.kind !== "password") throw damaged;
+        throw new WalArchiveError("password", `${damaged.message}; check encryption.passphrase`, { cause: error });
+      }
       if (error instanceof StorageError && error.kind === "not-found")
         throw new WalArchiveError("absent", `There is no ${objectName} in ${this.description}`, { cause: error });
       throw error;
     }
-    const flaw = contentFlaw(name, { sizeBytes, head: head.bytes }, segmentSizeBytes);
-    if (flaw !== undefined) throw damaged(flaw);
     return { objectName, storedBytes, sizeBytes, sha256: hash.digest("hex"), head: head.bytes };
+  }
+
+  #damaged(objectName: string, found: string, options?: ErrorOptions): WalArchiveError {
+    return new WalArchiveError("damaged", `Cannot use ${objectName} of ${this.description}: ${found}`, options);
   }
 }
 

@@ -10,6 +10,7 @@ import { isSegmentName } from "../postgres/wal-segments.ts";
 import { codeOf, messageOf } from "../storage/errors.ts";
 import type { WalArchive } from "./archive.ts";
 import { WalArchiveError } from "./errors.ts";
+import { foreignSystem } from "./foreign.ts";
 import { parseWalFileName } from "./object-names.ts";
 import { checkSegmentFile, SegmentError } from "./segment-file.ts";
 import { type FetchOptions, type Found, type WalSource, WalSourceError } from "./wal-source.ts";
@@ -30,6 +31,8 @@ export interface LookupOptions {
    * mounted, and they would else be told that there is no more. `anywhere`: an archive may be empty where the directory is not.
    */
   expectsWal?(): boolean | "anywhere";
+  /** Whose WAL it must be, where that is known: an archive with another cluster's only is an error as well. */
+  readonly systemIdentifier?: string | undefined;
 }
 
 export interface FoundContent {
@@ -110,6 +113,7 @@ export class WalLookup implements WalSource {
       if (place) return place;
     }
     await this.#requireWal(signal);
+    await this.#requireSystem(signal);
     return undefined;
   }
 
@@ -143,6 +147,19 @@ export class WalLookup implements WalSource {
     throw new WalSourceError(
       "misconfigured",
       `Cannot restore from ${archive?.description ?? directory}: it holds no WAL at all; is it the right place, with the right prefix, and its disk mounted?`,
+    );
+  }
+
+  /** @throws {WalSourceError} misconfigured: it is another cluster's archive. */
+  async #requireSystem(signal: AbortSignal | undefined): Promise<void> {
+    const { systemIdentifier } = this.#options;
+    const archive = this.#options.archive?.();
+    if (systemIdentifier === undefined || archive === undefined) return;
+    const found = await foreignSystem(archive, systemIdentifier, withSignal(signal));
+    if (found === undefined) return;
+    throw new WalSourceError(
+      "misconfigured",
+      `Cannot restore from ${archive.description}: it has WAL of the cluster with the system identifier ${found}, not of ${systemIdentifier}, which is recovered; is it the right place, with the right prefix?`,
     );
   }
 

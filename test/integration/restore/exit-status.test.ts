@@ -156,6 +156,19 @@ describeWith(["dist/holdfast"], "restore-command", () => {
     expect(await readdir(join(place.folder, "data", "pg_wal"))).toEqual([]);
   });
 
+  test("201: what an archive of another cluster does not have is not absent", async () => {
+    await using place = await createPlace();
+    await controlFile(place, 78n);
+    for (const absent of ["00000003.history", "000000010000000000000009"]) {
+      const { status, stderr } = await place.run(absent);
+      expect([status, stderr]).toEqual([201, expect.stringContaining("system identifier 77, not of 78")]);
+    }
+    // After pg_upgrade one archive may have the WAL of both.
+    const next = "000000010000000000000004";
+    await writeFile(join(place.archive, "wal-archive", next), walSegment({ number: 4, systemIdentifier: 78n }));
+    expect((await place.run("00000003.history")).status).toBe(1);
+  });
+
   test("202: the object is damaged", async () => {
     await using place = await createPlace();
     await writeFile(join(place.archive, "wal-archive", name), new Uint8Array(2 ** 20));

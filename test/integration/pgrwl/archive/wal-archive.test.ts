@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { encode } from "../../../../plugins/common/codec/codec.ts";
 import { collect } from "../../../../plugins/common/storage/content.ts";
 import { StorageError } from "../../../../plugins/common/storage/errors.ts";
+import { headBytes } from "../../../../plugins/common/wal-archive/content.ts";
 import { WalArchiveError } from "../../../../plugins/common/wal-archive/errors.ts";
 import { describeWith } from "../../../harness/describe-with.ts";
 import { createFolder } from "../../../harness/folders.ts";
@@ -51,6 +52,10 @@ for (const { name: kind, needs, start } of placeKinds) {
         expect(fetched.sizeBytes).toBe(mib);
         expect((await readFile(target)).equals(wanted)).toBe(true);
         expect(Buffer.from((await archive.read(nameOf(index + 1))).content).equals(wanted)).toBe(true);
+      }
+      for await (const file of archive.list()) {
+        const wanted = await readFile(join(folder.path, file.name));
+        expect(Buffer.from(await archive.head(file))).toEqual(wanted.subarray(0, headBytes));
       }
       expect((await namesIn(archive)).length).toBe(formats.length);
       expect((await readdir(folder.path)).filter((one) => one.includes("holdfast-tmp"))).toEqual([]);
