@@ -3,7 +3,7 @@ import { backUp } from "./backups.ts";
 import type { Keep } from "./retention.ts";
 import type { Server } from "./server.ts";
 import type { BackupSettings, Retention, Settings } from "./settings.ts";
-import { messageOf } from "./state.ts";
+import { type Moment, messageOf } from "./state.ts";
 import type { Target } from "./target.ts";
 
 /** Timers above 24.8 days fire at once. */
@@ -66,6 +66,10 @@ export class Schedule {
       if (!(await wait(ms, signal))) return;
       // Those that are due soon come along: after a failure of one, all go on with one snapshot.
       const wanting = this.#targets.filter(({ name }) => this.#untilDue(settings, name) <= (settings.every * 1000) / 2);
+      if (wanting.length === 0) {
+        this.#server.deps.log.info("The clock was set back: no backup is due yet");
+        continue;
+      }
       await this.#backUp(settings, wanting, signal).catch((error: unknown) => {
         if (!signal.aborted) this.#server.deps.log.error("Backup failed", { error: messageOf(error) });
       });
@@ -74,13 +78,18 @@ export class Schedule {
 
   /** What was missed while nothing ran is done at once; what failed is tried again in a while, not in a day. Milliseconds. */
   #untilDue({ every }: BackupSettings, target: string): number {
-    const { state, now } = this.#server.deps;
-    const success = state.time(`uploadSuccess:${target}`);
-    const attempt = state.time(`uploadAttempt:${target}`);
+    const now = this.#server.deps.now();
+    const success = this.#past(`uploadSuccess:${target}`, now);
+    const attempt = this.#past(`uploadAttempt:${target}`, now);
     const due = success === undefined ? 0 : success + every * 1000;
     const retry = attempt === undefined || attempt <= (success ?? 0) ? 0 : attempt + Math.min(retryMs, every * 1000);
-    // A clock that was set back must not delay a backup by more than one interval.
-    return Math.max(0, Math.min(Math.max(due, retry) - now(), every * 1000));
+    return Math.max(0, Math.max(due, retry) - now);
+  }
+
+  /** A moment of the future is of a clock that was set back since: waiting for it could take years. */
+  #past(moment: Moment, now: number): number | undefined {
+    const at = this.#server.deps.state.time(moment);
+    return at !== undefined && at <= now ? at : undefined;
   }
 
   /** One snapshot, verified, to each of the targets. @throws {Error} There is no snapshot, or it is damaged. */

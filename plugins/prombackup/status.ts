@@ -67,8 +67,8 @@ function overdue(server: Server, targets: readonly Target[]): string[] {
   if (!backup) return [];
   const isLate = (name: string) => {
     const last = state.time(`uploadSuccess:${name}`);
-    // Before the first one, a failure is late enough.
-    if (last === undefined) return state.time(`uploadFailure:${name}`) !== undefined;
+    // Before the first one, and where the clock was set back since, a failure is late enough.
+    if (last === undefined || last > now()) return state.time(`uploadFailure:${name}`) !== undefined;
     return now() - last > 2 * (backup.every + backup.jitter) * 1000;
   };
   return targets.map(({ name }) => name).filter(isLate);
