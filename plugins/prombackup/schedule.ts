@@ -109,15 +109,14 @@ export class Schedule {
     }
     if (!settings.remove_snapshot) return;
     // A snapshot that not all targets took stays until the next one does better: it may be the last that was verified.
-    await this.#clear(snapshot, failures > 0);
+    await this.#clear(state.value.leftBehind.filter((name) => name !== snapshot || failures === 0));
   }
 
   /** Removes what the schedule took and has no more use for. Never throws: what stays is tried again after the next backup. */
-  async #clear(snapshot: string, isKept: boolean): Promise<void> {
+  async #clear(unwanted: readonly string[]): Promise<void> {
     const { state, log } = this.#server.deps;
-    const left: string[] = isKept ? [snapshot] : [];
-    for (const name of new Set([...state.value.leftBehind, snapshot])) {
-      if (left.includes(name)) continue;
+    const left = state.value.leftBehind.filter((name) => !unwanted.includes(name));
+    for (const name of unwanted) {
       try {
         if ((await this.#server.remove(name)) === "in_use") left.push(name);
       } catch (error) {
@@ -140,7 +139,7 @@ export class Schedule {
     if (!settings.verify) return name;
     const verified = await this.#server.verifications.verify(name, signal);
     if (verified?.ok) return name;
-    if (settings.remove_snapshot) await this.#clear(name, false);
+    if (settings.remove_snapshot) await this.#clear([name]);
     const [problem] = verified?.report.problems ?? [];
     const found = problem
       ? `it is damaged: ${problem.file}: ${problem.check}: ${problem.found}`

@@ -253,6 +253,23 @@ test("a backup whose files do not all arrive is none; what arrived is used the n
   expect(puts.map((one) => one.split("/")[0])).toEqual([...Array(5).fill("PUT files"), "PUT backups"]);
 });
 
+test("a snapshot that is damaged does not cost the one before, which a target has not taken yet", async () => {
+  await using scene = await startScene();
+  await using server = startS3Server();
+  server.intercept = (request) => failure(request, 403, "AccessDenied");
+  const targets = { cloud: { storage: s3Settings(server) } };
+  await scene.round(targets, { keepsState: true });
+  const verified = ["20261121T071601Z-48d449c7c9037e84"];
+  expect(await scene.snapshots()).toEqual(verified);
+  const damaged = { changed: `${blocks[0]}/index`, aheadMs: 3_600_000, keepsState: true };
+  const { ended } = await scene.round(targets, damaged);
+  expect(ended).toMatchObject([{ error: expect.stringContaining("it is damaged") }]);
+  expect(await scene.snapshots()).toEqual(verified);
+  server.intercept = undefined;
+  // Then all of them go.
+  await scene.round(targets, { aheadMs: 2 * 3_600_000, keepsState: true });
+});
+
 test("a target that fails does not keep the others from their backups", async () => {
   await using scene = await startScene();
   await using folder = await createFolder("holdfast-target");
