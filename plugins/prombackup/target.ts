@@ -129,10 +129,13 @@ export class Target implements AsyncDisposable {
   #notKept(backups: readonly BackupManifest[], keep: Keep): string[] {
     // Not the moments of the snapshots' names: two may be of one second.
     const dated = backups.map((backup) => ({ ...backup, timeMs: Date.parse(backup.completed) }));
-    const newestFirst = [...dated].sort((one, other) => other.timeMs - one.timeMs);
-    const kept = keptBy(dated, keep, this.#now());
+    const now = this.#now();
+    // Of a clock that was set back since: they stay, and must not take the places of those that are made now.
+    const known = dated.filter(({ timeMs }) => timeMs <= now);
+    const newestFirst = [...known].sort((one, other) => other.timeMs - one.timeMs);
+    const kept = keptBy(known, keep, now);
     for (const one of [newestFirst[0], newestFirst.find(({ verified }) => verified)]) if (one) kept.add(one.name);
-    return backups.map(({ name }) => name).filter((name) => !kept.has(name));
+    return known.map(({ name }) => name).filter((name) => !kept.has(name));
   }
 
   /** Removes what crashes and forgotten backups left behind. */

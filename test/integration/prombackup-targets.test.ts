@@ -286,6 +286,21 @@ test("a target that fails does not keep the others from their backups", async ()
   expect(metrics).toContain('prombackup_server_target_backups{target="disk"} 1\n');
 });
 
+test("backups of a clock that was in the future take no place from those that are made since", async () => {
+  await using scene = await startScene();
+  await using folder = await createFolder("holdfast-target");
+  const storage = { type: "local", directory: folder.path } as const;
+  const targets = { disk: { storage, retention: { keep_last: 2 } } };
+  const nameOf = (count: number) => `backups/20261121T07160${count}Z-48d449c7c9037e84.json`;
+  for (const aheadMs of [365 * dayMs, 366 * dayMs, 0]) await scene.round(targets, { aheadMs });
+  expect(await namesIn(storage, "backups")).toEqual([1, 2, 3].map(nameOf));
+  for (const aheadMs of [dayMs, 2 * dayMs]) await scene.round(targets, { aheadMs });
+  expect(await namesIn(storage, "backups")).toEqual([1, 2, 4, 5].map(nameOf));
+  // When their time has come they are like any other.
+  await scene.round(targets, { aheadMs: 367 * dayMs });
+  expect(await namesIn(storage, "backups")).toEqual([2, 6].map(nameOf));
+});
+
 test("a target in which a manifest cannot be read loses nothing", async () => {
   await using scene = await startScene();
   await using folder = await createFolder("holdfast-target");
