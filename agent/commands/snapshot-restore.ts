@@ -60,6 +60,7 @@ export const command: Command = {
         process.stderr.write(reportText(report));
         throw new Error(`Cannot restore ${source}: it is damaged, nothing was restored`);
       }
+      requireNamed(source, report, wanted);
       await leaveOut(staging, report, wanted);
       await chown(staging, folder, flags.text("owner"));
       const restored = await publish(staging, folder);
@@ -150,6 +151,14 @@ async function fill(source: string, staging: string, wanted: Wanted, progress: P
   } finally {
     progress.end();
   }
+}
+
+/** @throws {Error} A block that was named is not there: who names it counts on it. */
+function requireNamed(source: string, { blocks }: SnapshotReport, wanted: Wanted): void {
+  const missing = wanted.blocks?.difference(new Set(blocks.map(({ ulid }) => ulid))) ?? new Set();
+  if (missing.size === 0) return;
+  const named = [...missing].join(", ");
+  throw new Error(`Cannot restore ${source}: there is no block ${named} in it, nothing was restored`);
 }
 
 /** Removes the blocks whose time is not wanted: they had to be unpacked for it to be known. */

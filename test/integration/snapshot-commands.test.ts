@@ -282,6 +282,18 @@ describe("verify and restore", () => {
     expect(late.stdout.toString()).toBe("restored 01M7YES8D3BXZ143VZS1HDNWSF\n");
   });
 
+  test("restore restores all of the blocks that are named, or none", async () => {
+    await using folder = await createFolder("holdfast-restore");
+    const data = join(folder.path, "data");
+    const unknown = "01M7YES8D3BXZ143VZS1HDNWSG";
+    for (const source of [join(fixture.path, skipHeadName), skipHeadTar]) {
+      const { status, stdout, stderr } = await snapshot(["restore", source, data, `--blocks=${block},${unknown}`]);
+      expect([status, stdout.toString()]).toEqual([1, ""]);
+      expect(stderr).toContain(`there is no block ${unknown} in it, nothing was restored`);
+      expect(await readdir(folder.path)).toEqual([]);
+    }
+  });
+
   test.each([
     ["a path that climbs", ["--transform=s,^x/,../../x/,", "-P"]],
     ["an absolute path", ["--transform=s,^x/,/tmp/x/,", "-P"]],
