@@ -6,8 +6,9 @@ import type { ArchivedFile } from "./archived-file.ts";
 import { WalArchiveError } from "./errors.ts";
 
 /**
- * The system identifier of an archive whose oldest segment is not this cluster's, nor its newest: after pg_upgrade one archive may have
- * the WAL of two. Undefined where either is, or cannot be read. Lists all of an archive only where its oldest segment is another's.
+ * The system identifier of an archive whose oldest segment is not this cluster's, nor the newest of any timeline: after pg_upgrade one
+ * archive may have the WAL of two, and the second begins with timeline 1 again, whatever the first had come to. Undefined where one is,
+ * or cannot be read. Lists all of an archive only where its oldest segment is another's.
  * @throws {StorageError} The archive cannot tell.
  */
 export async function foreignSystem(
@@ -16,17 +17,21 @@ export async function foreignSystem(
   options: OperationOptions,
 ): Promise<string | undefined> {
   let oldest: string | undefined;
-  let newest: ArchivedFile | undefined;
+  /** Of each timeline in each folder. A cluster may have no more yet than what was flushed of its first segment. */
+  const newest = new Map<string, ArchivedFile>();
   for await (const file of archive.list(options)) {
-    if (file.kind !== "segment") continue;
-    if (newest === undefined) {
+    if (file.kind !== "segment" && file.kind !== "partial") continue;
+    if (newest.size === 0) {
       oldest = await identifierOf(archive, file, options);
       if (oldest === undefined || oldest === systemIdentifier) return undefined;
     }
-    newest = file;
+    newest.set(`${file.folder} ${file.base.slice(0, 8)}`, file);
   }
-  const last = newest && (await identifierOf(archive, newest, options));
-  return last === undefined || last === systemIdentifier ? undefined : oldest;
+  for (const file of newest.values()) {
+    const found = await identifierOf(archive, file, options);
+    if (found === undefined || found === systemIdentifier) return undefined;
+  }
+  return oldest;
 }
 
 async function identifierOf(archive: WalArchive, file: ArchivedFile, options: OperationOptions) {
