@@ -1,5 +1,6 @@
 /** Whether an archive has another cluster's WAL: what a recovery does not find there says nothing about its own. */
 import { parseSegmentHeader } from "../postgres/segment-header.ts";
+import { StorageError } from "../storage/errors.ts";
 import type { OperationOptions } from "../storage/storage.ts";
 import type { WalArchive } from "./archive.ts";
 import type { ArchivedFile } from "./archived-file.ts";
@@ -38,7 +39,9 @@ async function identifierOf(archive: WalArchive, file: ArchivedFile, options: Op
   try {
     return parseSegmentHeader(await archive.head(file, options))?.systemIdentifier;
   } catch (error) {
-    if (error instanceof WalArchiveError) return undefined;
+    // One object of a storage that gives out others: S3 refuses so what was moved to Glacier, as old WAL may be.
+    const isRefused = error instanceof StorageError && error.kind === "access-denied";
+    if (error instanceof WalArchiveError || isRefused) return undefined;
     throw error;
   }
 }

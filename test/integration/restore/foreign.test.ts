@@ -5,7 +5,9 @@ import { LocalStorage } from "../../../plugins/common/storage/local.ts";
 import { WalArchive } from "../../../plugins/common/wal-archive/archive.ts";
 import { foreignSystem } from "../../../plugins/common/wal-archive/foreign.ts";
 import { createFolder } from "../../harness/folders.ts";
+import { failure, startS3Server } from "../../harness/s3/server.ts";
 import { walSegment } from "../../harness/wal-segment.ts";
+import { open, s3Settings } from "../storage/storages.ts";
 
 const ours = 78n;
 const theirs = 77n;
@@ -55,4 +57,18 @@ test.each([
   ],
 ])("an archive that has a segment of ours is not another's: %s", async (_, objects) => {
   expect(await foreignIn(objects)).toBeUndefined();
+});
+
+test("an archive whose segments were moved to colder storage is not another's, as far as anybody knows", async () => {
+  await using folder = await createFolder("holdfast-foreign");
+  await using server = startS3Server();
+  await using storage = await open(s3Settings(server));
+  const archive = new WalArchive({ storage, codec: { compression: "none" } });
+  const name = "000000010000000000000003";
+  await writeFile(join(folder.path, name), walSegment({ number: 3, systemIdentifier: theirs }));
+  await archive.put(name, join(folder.path, name));
+  expect(await foreignSystem(archive, String(ours), {})).toBe("77");
+  server.intercept = (request, key) =>
+    request.method === "GET" && key.endsWith(name) ? failure(request, 403, "InvalidObjectState") : undefined;
+  expect(await foreignSystem(archive, String(ours), {})).toBeUndefined();
 });
