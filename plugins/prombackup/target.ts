@@ -44,6 +44,8 @@ export class Target implements AsyncDisposable {
   #storage: Promise<Storage> | undefined;
   /** Manifests that were read, by name, size and time. */
   #manifests = new Map<string, BackupManifest>();
+  /** Names of backups that were there, and that nobody here has removed. */
+  readonly #seen = new Set<string>();
   /** As it was when last looked at; undefined where it could not be looked at. */
   known: TargetContent | undefined;
   /** Whether the last look at it failed. */
@@ -83,6 +85,7 @@ export class Target implements AsyncDisposable {
   async complete(manifest: BackupManifest, signal: AbortSignal): Promise<void> {
     const bytes = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
     await (await this.#open()).put(manifestName(manifest.name), bytes, { sizeBytes: bytes.length, signal });
+    this.#seen.add(manifest.name);
   }
 
   /** Looks at what there is. Never throws: what cannot be looked at is unknown, and logged. */
@@ -101,13 +104,15 @@ export class Target implements AsyncDisposable {
    * Removes the backups that no rule keeps, but never the newest, nor the newest verified, nor those of another owner; then the
    * files that no manifest names, unless somebody else writes here.
    * @param keep Undefined: all backups.
-   * @returns How many backups. @throws {Error} A manifest cannot be read: then nothing is removed, for its files are not known.
+   * @returns How many backups. @throws {Error} A manifest cannot be read, or is not listed: then no file is removed, for its own are
+   *   not known.
    */
   async forget(keep: Keep | undefined, signal: AbortSignal): Promise<number> {
     const storage = await this.#open();
     const gone =
       keep === undefined ? [] : this.#notKept((await this.#content(signal)).backups.filter(this.#isOwn), keep);
     await storage.delete(gone.map(manifestName), { signal });
+    for (const name of gone) this.#seen.delete(name);
     await this.#sweep(storage, signal);
     return gone.length;
   }
@@ -152,9 +157,20 @@ export class Target implements AsyncDisposable {
     const before = new Date(this.#now() - graceMs);
     // Looked at again: a manifest that came meanwhile counts.
     const { backups } = await this.#content(signal);
+    await this.#requireListed(storage, backups, signal);
     const named = new Set(backups.flatMap(({ files }) => files.map((file) => fileName(file.sha256_hex))));
     await storage.delete(unnamed(storage.list("files", { signal }), named, before), { signal });
     await storage.removeUnfinished(before, { signal });
+  }
+
+  /** Some storages list late, or half: files of a backup that is not listed would be removed. @throws {Error} */
+  async #requireListed(storage: Storage, backups: readonly BackupManifest[], signal: AbortSignal): Promise<void> {
+    const listed = new Set(backups.map(({ name }) => name));
+    for (const name of this.#seen.difference(listed)) {
+      if (await storage.stat(manifestName(name), { signal }))
+        throw new Error(`Cannot rely on ${storage.description}: its list lacks ${name}, which is there`);
+      this.#seen.delete(name);
+    }
   }
 
   /** Markers of others that are not old. */
@@ -177,6 +193,7 @@ export class Target implements AsyncDisposable {
     }
     this.#manifests = manifests;
     const backups = [...manifests.values()];
+    for (const { name } of backups) this.#seen.add(name);
     const sizes = new Map(backups.flatMap(({ files }) => files.map((file) => [file.sha256_hex, file.size_bytes])));
     return { backups, sizeBytes: [...sizes.values()].reduce((sum, size) => sum + size, 0) };
   }

@@ -317,6 +317,23 @@ test("a target in which a manifest cannot be read loses nothing", async () => {
   expect(await namesIn(disk.storage, "backups")).toHaveLength(3);
 });
 
+test("a target whose list lacks a backup that is there loses nothing", async () => {
+  await using scene = await startScene();
+  await using server = startS3Server();
+  const cloud = { storage: s3Settings(server) };
+  await scene.round({ cloud });
+  // As of a storage that lists late.
+  server.intercept = (request) =>
+    request.method === "GET" && new URL(request.url).searchParams.get("prefix")?.startsWith("backups/")
+      ? new Response('<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></ListBucketResult>')
+      : undefined;
+  const { logs } = await scene.round({ cloud }, { aheadMs: 2 * dayMs });
+  server.intercept = undefined;
+  expect(await namesIn(cloud.storage, "files")).toHaveLength(8);
+  const told = logs.find(({ message }) => message === "Cannot remove old backups");
+  expect(told?.fields.error).toContain("its list lacks 20261121T071602Z-48d449c7c9037e84, which is there");
+});
+
 test("two instances in one target: neither removes what is the other's, nor files that the other may be about to name", async () => {
   await using place = await createFolder("holdfast-target");
   await using scene = await startScene();
