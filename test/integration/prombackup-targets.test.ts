@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { appendFile, cp, readdir, rm, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { StorageSettingsInput } from "../../plugins/common/storage/settings.ts";
 import { target as targetSettings } from "../../plugins/prombackup/settings.ts";
@@ -395,6 +395,28 @@ test("a snapshot whose backup was cut short is removed after the next one", asyn
   expect(await readdir(folder.path)).toEqual([skipHeadName]);
   const [state = ""] = await readdir(join(place.path, "state"));
   expect((await Bun.file(join(place.path, "state", state)).json()).leftBehind).toEqual([skipHeadName]);
+});
+
+test("a manifest that cannot be read is named by the commands", async () => {
+  await using place = await createFolder("holdfast-target");
+  const name = "20261121T071601Z-48d449c7c9037e84";
+  const manifest = join(place.path, "backups", `${name}.json`);
+  await mkdir(join(place.path, "backups"));
+  await writeFile(manifest, "{");
+  const config = join(place.path, "holdfast.yml");
+  const text = `plugins: { prombackup: { config: { snapshot_dir: /x, backup: { targets: { disk: { storage: { type: local, directory: "${place.path}" } } } } } } }`;
+  await writeFile(config, text);
+  const flags = ["--target=disk", `--config.file=${config}`];
+  for (const args of [
+    ["list", ...flags],
+    ["verify", ...flags, "latest"],
+    ["restore", ...flags, name, join(place.path, "data")],
+    ["restore", manifest, join(place.path, "data")],
+  ]) {
+    const { exitCode, stderr } = await holdfast("snapshot", ...args);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`Cannot read backups/${name}.json in ${place.path}: the manifest is no JSON`);
+  }
 });
 
 test("what rots in a target is found, and what to do about it; the next backup stores it anew", async () => {

@@ -34,7 +34,13 @@ export async function findBackup(storage: Storage, name: string): Promise<Backup
 /** @throws {ArchiveError} It is no manifest. @throws {Error} There is none, or it cannot be read. */
 export async function readManifest(storage: Storage, name: string): Promise<BackupManifest> {
   const { stream } = await storage.get(name);
-  return parseManifest(Buffer.from(await collect(stream, mostManifestBytes)).toString("utf8"));
+  const text = Buffer.from(await collect(stream, mostManifestBytes)).toString("utf8");
+  try {
+    return parseManifest(text);
+  } catch (cause) {
+    const found = cause instanceof Error ? cause.message : cause;
+    throw new ArchiveError(`Cannot read ${name} in ${storage.description}: ${found}`, { cause });
+  }
 }
 
 /** @throws {ArchiveError} A file is not what its digest says. @throws {Error} A file is missing, or cannot be read. */
