@@ -75,8 +75,10 @@ async function save(
     await output?.complete();
     return 0;
   } catch (error) {
-    const left = error instanceof DownloadError ? error.received : undefined;
-    const kept = await output?.abandon(flags.isSet("keep_partial") && left !== undefined);
+    // What somebody has kept once stays, unless going on with it is of no use any more.
+    const left = error instanceof DownloadError ? error.received : received;
+    const isKept = received !== undefined || flags.isSet("keep_partial");
+    const kept = await output?.abandon(isKept && left !== undefined);
     if (kept !== undefined && left) {
       const note = { server: server.url, ...wanted, etag: left.etag, bytes: left.bytes };
       await Bun.write(`${kept}.json`, `${JSON.stringify(note)}\n`);

@@ -207,6 +207,21 @@ describe("create", () => {
     expect([status, await readdir(folder.path)]).toEqual([1, []]);
   });
 
+  test("what was kept of an archive stays when going on with it fails, and is gone on with the next time", async () => {
+    await using folder = await createFolder("holdfast-create");
+    const { headers } = await server.fetch(`/api/download?name=${skipHeadName}`, { method: "HEAD" });
+    const partial = join(folder.path, "F.partial-0123abcd");
+    await writeFile(partial, (await whole()).subarray(0, 20_000));
+    const note = { server: server.url, name: skipHeadName, format: "tar", etag: headers.get("etag"), bytes: 20_000 };
+    await writeFile(`${partial}.json`, JSON.stringify(note));
+    using locked = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("", { status: 401 }) });
+    const refused = await snapshot(["create", `--server=http://127.0.0.1:${locked.port}`, `--resume=${partial}`]);
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining(`--resume ${partial}`)]);
+    expect(await snapshot(["create", `--server=${server.url}`, `--resume=${partial}`])).toMatchObject({ status: 0 });
+    expect(await readdir(folder.path)).toEqual(["F"]);
+    expect((await readFile(join(folder.path, "F"))).equals(await whole())).toBe(true);
+  });
+
   test("an archive that fails on the server is not asked for again, and the reason is told", async () => {
     await using folder = await createFolder("holdfast-create");
     const name = "20200101T000000Z-00000000000000aa";
