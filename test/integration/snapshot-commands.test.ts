@@ -74,6 +74,8 @@ describe("create", () => {
     [["create", "--servr=x"], 2, "did you mean --server?"],
     [["create", "--server=http://127.0.0.1:1", "--output=/nowhere/x"], 1, "Cannot write to /nowhere"],
     [["create", "--server=http://user:s3cret@127.0.0.1:1"], 1, "connection refused"],
+    [["create", "--server=user:s3cret@127.0.0.1:1"], 1, "Cannot read the server: expected a URL"],
+    [["create", "--server=http://user:s3cret@127.0.0.1:port"], 1, "Cannot read the server: expected a URL"],
   ])("%j ends with %d: %s", async (args, status, message) => {
     await using folder = await createFolder("holdfast-create");
     const ended = await snapshot(args as string[], folder.path);

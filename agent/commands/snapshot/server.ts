@@ -41,7 +41,9 @@ export class SnapshotServer {
   constructor(text: string) {
     if (text === "") throw new Error("missing --server flag: name the prombackup server, or set PROMBACKUP_ENDPOINT");
     if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
-      throw new Error(`Cannot read the server ${JSON.stringify(text)}: expected a URL such as "http://localhost:8080"`);
+      // Not repeated where a password may be in it.
+      const shown = text.includes("@") ? "" : ` ${JSON.stringify(text)}`;
+      throw new Error(`Cannot read the server${shown}: expected a URL such as "http://localhost:8080"`);
     }
     const url = new URL(text);
     const { username, password } = url;

@@ -162,9 +162,11 @@ export function parseServeAddress(address: string): string {
   const text = /^https?:\/\//i.test(withHost) ? withHost : `http://${withHost}`;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || url.hostname === "" || url.username || url.search || url.hash) {
+    // Not repeated where a password may be in it: this goes to the server's log.
+    const shown = address.includes("@") ? "a URL with a user" : JSON.stringify(address);
     throw new WalSourceError(
       "misconfigured",
-      `Cannot use ${JSON.stringify(address)} as an agent's address: expected HOST:PORT or http(s)://HOST:PORT`,
+      `Cannot use ${shown} as an agent's address: expected HOST:PORT or http(s)://HOST:PORT`,
     );
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
