@@ -201,6 +201,35 @@ describe("create", () => {
     expect((await readFile(join(folder.path, "F"))).equals(await whole())).toBe(true);
   });
 
+  /** A road to the server that is cut where somebody asks how a download went; fetch() itself asks a second time. */
+  async function brokenAtTheStatus() {
+    let cuts = 0;
+    const proxy = createServer((client: Socket) => {
+      const upstream = connect(Number(new URL(server.url).port), "127.0.0.1");
+      client.on("data", (data: Buffer) => {
+        const isCut = data.toString("latin1").startsWith("GET /api/download_status") && ++cuts <= 3;
+        if (isCut) client.resetAndDestroy();
+        else upstream.write(data);
+      });
+      upstream.on("data", (data: Buffer) => client.write(data));
+      for (const socket of [client, upstream]) socket.on("error", () => {});
+      client.on("close", () => upstream.destroy());
+      upstream.on("close", () => client.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const { port } = proxy.address() as { port: number };
+    return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => void proxy.close() };
+  }
+
+  test("a connection that breaks behind the last byte costs nothing", async () => {
+    await using folder = await createFolder("holdfast-create");
+    using road = await brokenAtTheStatus();
+    const { status, stderr } = await snapshot(["create", "--server", road.url, "--output=F"], folder.path);
+    expect([status, stderr]).toEqual([0, expect.stringContaining("going on after")]);
+    expect(await readdir(folder.path)).toEqual(["F"]);
+    expect((await readFile(join(folder.path, "F"))).equals(await whole())).toBe(true);
+  });
+
   test("a compressed archive cannot be taken up, and is not left half", async () => {
     await using folder = await createFolder("holdfast-create");
     using road = await breakingAfter(10_000, 9);

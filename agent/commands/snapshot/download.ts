@@ -76,6 +76,7 @@ export class Download {
       let answer: Answer | undefined;
       try {
         answer = await this.#ask();
+        if (answer === undefined) return this.#compare(await this.#wholeDigest());
         output ??= await openOutput(suggestedName(answer.response));
         await this.#receive(answer, output);
         await this.#check(answer);
@@ -98,15 +99,19 @@ export class Download {
     return this.#etag === undefined ? undefined : { bytes: this.#bytes, etag: this.#etag, hash: this.#hash };
   }
 
-  async #ask(): Promise<Answer> {
+  /** @returns Undefined: all of it came before, and only the digest is missing. */
+  async #ask(): Promise<Answer | undefined> {
     const { name, format, progress } = this.#options;
     const isResumption = this.#bytes > 0 && this.#etag !== undefined;
     const headers: Record<string, string> = isResumption
       ? { Range: `bytes=${this.#bytes}-`, "If-Range": this.#etag ?? "" }
       : {};
-    const response = await this.#server.request("GET", "api/download", { name, format }, { headers }, [200, 206]);
+    const wanted = isResumption ? [200, 206, 416] : [200, 206];
+    const response = await this.#server.request("GET", "api/download", { name, format }, { headers }, wanted);
     if (isResumption && response.status !== 206) {
       await response.body?.cancel();
+      if (response.status === 416 && response.headers.get("content-range") === `bytes */${this.#bytes}`)
+        return undefined;
       throw new DownloadError("the snapshot has changed since: begin anew");
     }
     const id = response.headers.get("x-prombackup-download-id") ?? "";
@@ -144,10 +149,14 @@ export class Download {
 
   /** A clean end proves nothing: the original ends cleanly whatever happened. */
   async #check({ id }: Answer): Promise<void> {
-    const local = this.#hash.copy().digest("hex");
     const status = await this.#finalStatus(id);
     if (!status.success) throw new DownloadError(failure(status.errorText));
-    const remote = this.#wasResumed ? await this.#wholeDigest() : status.sha256Hex;
+    this.#compare(this.#wasResumed ? await this.#wholeDigest() : status.sha256Hex);
+  }
+
+  /** @throws {DownloadError} What came has another digest. */
+  #compare(remote: string): void {
+    const local = this.#hash.copy().digest("hex");
     if (remote !== local) {
       throw new DownloadError(`download failed: SHA256 checksum mismatch (got ${local}, want ${remote})`);
     }
