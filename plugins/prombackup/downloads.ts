@@ -91,7 +91,7 @@ export class Downloads {
     const now = this.#now();
     return [...this.#downloads.values()].some(
       ({ snapshotName: name, finished, endedAt = now }) =>
-        name === snapshotName && (!finished || (!finished.success && now - endedAt < this.#holdMs)),
+        name === snapshotName && (!finished || (!finished.success && apart(now, endedAt) < this.#holdMs)),
     );
   }
 
@@ -103,9 +103,9 @@ export class Downloads {
   }
 
   #forget(): void {
-    const oldest = this.#now() - rememberMs;
+    const now = this.#now();
     for (const [id, { endedAt }] of this.#downloads) {
-      if (endedAt !== undefined && endedAt <= oldest) this.#downloads.delete(id);
+      if (endedAt !== undefined && apart(now, endedAt) >= rememberMs) this.#downloads.delete(id);
     }
   }
 
@@ -123,3 +123,6 @@ export class Downloads {
     this.#state.save();
   }
 }
+
+/** Either way: a clock that is set back must not keep for years what is kept for minutes. */
+const apart = (one: number, other: number): number => Math.abs(one - other);
