@@ -2,7 +2,7 @@
 import { cp, mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { unpackSnapshot } from "../../plugins/common/archive/snapshot-archive.ts";
-import { syncFolder } from "../../plugins/common/archive/write-all.ts";
+import { syncFolder, syncTree } from "../../plugins/common/archive/write-all.ts";
 import { LocalStorage } from "../../plugins/common/storage/local.ts";
 import type { Storage } from "../../plugins/common/storage/storage.ts";
 import { snapshotFolder } from "../../plugins/common/tsdb/block-files.ts";
@@ -63,6 +63,7 @@ export const command: Command = {
       requireNamed(source, report, wanted);
       await leaveOut(staging, report, wanted);
       await chown(staging, folder, flags.text("owner"));
+      await syncTree(staging);
       const restored = await publish(staging, folder);
       if (restored.length === 0)
         throw new Error(`Cannot restore ${source}: no block in it is wanted, nothing was restored`);

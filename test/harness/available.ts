@@ -51,6 +51,7 @@ const tools = {
   promtool: () => isInPath("promtool"),
   chromium: () => isInPath("chromium"),
   openssl: () => isInPath("openssl"),
+  strace: () => isInPath("strace"),
   "openssh-server": () => existsSync("/usr/sbin/sshd") && isInPath("ssh-keygen"),
   "systemd-analyze": () => isInPath("systemd-analyze"),
   "dpkg-deb": () => isInPath("dpkg-deb"),

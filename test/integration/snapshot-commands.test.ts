@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { describeWith } from "../harness/describe-with.ts";
 import { createFolder, type TemporaryFolder } from "../harness/folders.ts";
 import {
   skipHeadName,
@@ -389,4 +390,27 @@ describe("verify and restore", () => {
     expect(status).toBe(1);
     expect(await readdir(folder)).not.toContain("data");
   }
+});
+
+describeWith(["strace"], "restore, watched", () => {
+  test.each([
+    ["a folder", () => join(fixture.path, skipHeadName)],
+    ["an archive", () => skipHeadTar],
+  ])("from %s: all is on disk before it has its name", async (_, source) => {
+    await using folder = await createFolder("holdfast-restore");
+    const trace = join(folder.path, "trace");
+    const data = join(folder.path, "data");
+    const traced = ["strace", "-f", "-y", "-e", "trace=fsync,rename", "-o", trace];
+    const command = [process.execPath, main, "snapshot", "restore", "--quiet", source(), data];
+    expect(await Bun.spawn([...traced, ...command], { stdio: ["ignore", "ignore", "ignore"] }).exited).toBe(0);
+    const lines = (await readFile(trace, "utf8")).split("\n");
+    const before = lines.slice(
+      0,
+      lines.findIndex((line) => line.includes("rename(")),
+    );
+    const synced = new Set(before.flatMap((line) => /fsync\(\d+<.*\/\.restore-[^/]*\/(.+)>/.exec(line)?.[1] ?? []));
+    for (const one of [block, "01M7YES8D3BXZ143VZS1HDNWSF"])
+      for (const file of ["", "/chunks", "/chunks/000001", "/index", "/meta.json", "/tombstones"])
+        expect(synced).toContain(`${one}${file}`);
+  });
 });
