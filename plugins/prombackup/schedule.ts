@@ -136,9 +136,11 @@ export class Schedule {
       state.value.leftBehind.push(name);
       state.save();
     }
-    if (!settings.verify) return name;
-    const verified = await this.#server.verifications.verify(name, signal);
-    if (verified?.ok) return name;
+    const { verifications, store } = this.#server;
+    const verified = settings.verify ? await verifications.verify(name, signal) : undefined;
+    // One that is empty would take the place of one that has what was lost.
+    const isGood = settings.verify ? verified?.ok : (await store.info(name))?.blocks !== 0;
+    if (isGood) return name;
     if (settings.remove_snapshot) await this.#clear([name]);
     const [problem] = verified?.report.problems ?? [];
     const found = problem

@@ -397,6 +397,33 @@ test("a snapshot whose backup was cut short is removed after the next one", asyn
   expect((await Bun.file(join(place.path, "state", state)).json()).leftBehind).toEqual([skipHeadName]);
 });
 
+test("a snapshot without a block is no backup, verified or not", async () => {
+  await using place = await createFolder("holdfast-target");
+  await using folder = await createFolder("holdfast-snapshots");
+  await using prometheus = prometheusAnswering(async ({ method }) => {
+    if (method === "POST") await mkdir(join(folder.path, skipHeadName));
+    return { body: JSON.stringify({ status: "success", data: method === "POST" ? { name: skipHeadName } : {} }) };
+  });
+  const targets = { disk: { storage: { type: "local", directory: place.path } } };
+  await using server = await startSnapshotServer({
+    folder: folder.path,
+    prometheus: prometheus.url,
+    config: { backup: { targets, verify: false } },
+  });
+  const stopping = new AbortController();
+  const running = server.test.instance.start?.({ signal: stopping.signal, run: undefined as never });
+  const ended = await waitFor("the end", () =>
+    server.test.logs.find(({ message }) => /^Backup (?:complete|failed)$/.test(message)),
+  );
+  stopping.abort();
+  await running;
+  expect(ended).toMatchObject({
+    message: "Backup failed",
+    fields: { error: `Cannot keep ${skipHeadName}: there is no block in it; earlier backups stay` },
+  });
+  expect(await readdir(join(place.path, "backups")).catch(() => [])).toEqual([]);
+});
+
 test("a manifest that cannot be read is named by the commands", async () => {
   await using place = await createFolder("holdfast-target");
   const name = "20261121T071601Z-48d449c7c9037e84";
