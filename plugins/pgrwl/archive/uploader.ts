@@ -128,8 +128,10 @@ export class Uploader {
     if (signal === undefined || signal.aborted) return;
     clearTimeout(this.#wake);
     const now = this.#options.now();
+    // Once: what is not due yet in the loop must be waited for behind it.
+    const at = performance.now();
     const limit = this.#trouble === undefined ? this.#options.concurrency : this.#trouble.nextAttemptAt > now ? 0 : 1;
-    while (this.#running.size < limit && performance.now() >= this.#nextStartAt) {
+    while (this.#running.size < limit && at >= this.#nextStartAt) {
       const file = this.#next(now);
       if (file === undefined) break;
       this.#pace(file);
@@ -140,7 +142,7 @@ export class Uploader {
       this.#running.set(file, upload);
     }
     const moments = [this.#trouble, ...this.#ownTroubles.values()].map((one) => one?.nextAttemptAt ?? 0);
-    const waits = [...moments.map((moment) => moment - now), this.#nextStartAt - performance.now()];
+    const waits = [...moments.map((moment) => moment - now), this.#nextStartAt - at];
     const next = Math.min(...waits.filter((wait) => wait > 0));
     if (Number.isFinite(next)) this.#wake = setTimeout(() => this.#fill(), next);
   }

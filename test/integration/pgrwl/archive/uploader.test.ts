@@ -125,6 +125,15 @@ test("no more goes out than max_rate allows, however much waits", async () => {
   expect(performance.now() - startedAt).toBeGreaterThan(1240);
 });
 
+test("a wait for the rate ends, however close to its end the clock is looked at", async () => {
+  await using place = await local?.start();
+  if (!place) throw new Error("There is no local storage");
+  await using tested = await startArchiver({ storage: place.storage, concurrency: 1, max_rate: "64MiB" });
+  await writeSegments(tested.directory, range(1, 121));
+  tested.run();
+  await tested.until("all", () => uploaded(tested.archiver) === 120);
+});
+
 test("after a restart nothing is uploaded or read again, and what the archive has lost is stored again", async () => {
   await using place = await local?.start();
   if (!place) throw new Error("There is no local storage");
