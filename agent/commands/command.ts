@@ -1,6 +1,7 @@
 /** What every sub-command is made of: flags, usage and an exit status. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { nearest } from "../config/suggestions.ts";
+import { commandNames } from "./index.ts";
 
 /** A wrong command line: exit status 2. */
 export class UsageError extends Error {
@@ -91,16 +92,24 @@ export function parseCommandLine(command: Command, args: readonly string[]): { f
         `Unknown flag ${token.rawName}${meant(token.name, known)}; see holdfast ${command.name} --help`,
       );
     if (flag.value === undefined && token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`);
-    if (flag.value !== undefined && token.value === undefined) {
+    // Nothing behind it is mostly a variable of a shell that is not set. Go's clients take that for a flag left out.
+    if (flag.value !== undefined && (token.value === undefined || (token.value === "" && !command.goStyle))) {
       throw new UsageError(`${token.rawName} needs a value: ${token.rawName}=${flag.value}`);
     }
     values.set(flag.name, token.value === undefined ? true : [...earlier(values.get(flag.name)), token.value]);
   }
   const { usage = "", least = 0, most = 0 } = command.operands ?? {};
   if (!values.has("help") && (operands.length < least || operands.length > most)) {
-    throw new UsageError(`Expected: holdfast ${command.name} ${usage}`.trimEnd());
+    throw new UsageError(`${unexpected(operands[most])}Expected: holdfast ${command.name} ${usage}`.trimEnd());
   }
   return { flags: new FlagValues(values), operands };
+}
+
+/** A sentence on what stands where nothing may, or nothing. */
+function unexpected(operand: string | undefined): string {
+  if (operand === undefined) return "";
+  const isCommand = [...commandNames].some((name) => name.split(" ")[0] === operand);
+  return `Unexpected argument ${JSON.stringify(operand)}${isCommand ? ", a command stands before its flags" : ""}. `;
 }
 
 /** `-output=F` is `--output=F`, `-skip_head=true` is `--skip_head`, and `-skip_head=false` is nothing. */
