@@ -1,5 +1,5 @@
 /** A folder of this machine as a storage: files are written beside, synced and renamed, so that no reader sees half of one. */
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { measure } from "./content.ts";
 import { clampRange, downloadStream } from "./download.ts";
@@ -27,6 +27,8 @@ const folderMode = 0o750;
 export class LocalStorage implements Storage {
   readonly description: string;
   readonly #root: string;
+  /** The outermost folder that was missing; what follows a check needs it, so it goes at the end. */
+  #madeByCheck: string | undefined;
 
   /** @param directory Absolute. Made by the first `put` where it is missing; until then everything else is an error. */
   constructor(directory: string) {
@@ -152,11 +154,19 @@ export class LocalStorage implements Storage {
   }
 
   async check(options: OperationOptions = {}): Promise<string[]> {
+    // What cannot be looked at, the probe will name.
+    this.#madeByCheck = await outermostMissing(this.#root).catch(() => undefined);
     await probe(this, options);
     return [];
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    const first = this.#madeByCheck;
+    // Who checks may be root: an empty folder of root's would be in the way of the agent's user.
+    for (let path = this.#root; first !== undefined && path.length >= first.length; path = dirname(path)) {
+      if (!(await removeEmptyFolder(path))) return;
+    }
+  }
 
   /** Names of all files below a prefix, temporary ones too; links are neither followed nor named. */
   async *#walk(prefix: string, startsWith: string, signal?: AbortSignal): AsyncGenerator<string> {
@@ -246,6 +256,18 @@ const lstatIfThere = (path: string) =>
     if (isAbsence(error)) return undefined;
     throw error;
   });
+
+/** The folder, or the one above it that `mkdir -p` would make first; undefined where it is there. */
+async function outermostMissing(path: string): Promise<string | undefined> {
+  if ((await lstatIfThere(path)) !== undefined) return undefined;
+  return (await outermostMissing(dirname(path))) ?? path;
+}
+
+const removeEmptyFolder = (path: string): Promise<boolean> =>
+  rmdir(path).then(
+    () => true,
+    () => false,
+  );
 
 async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let written = 0; written < chunk.byteLength; ) {

@@ -24,6 +24,31 @@ test("a missing root is no empty storage: its disk may not be mounted", async ()
   expect(await storage.stat("y")).toBeUndefined();
 });
 
+test("a check leaves no folder behind that was not there: the agent may be another user", async () => {
+  await using folder = await createFolder("holdfast-local");
+  {
+    await using storage = await open({ type: "local", directory: `${folder.path}/mnt/archive` });
+    expect(await storage.check()).toEqual([]);
+    expect(await Array.fromAsync(storage.list(""))).toEqual([]);
+  }
+  expect(await readdir(folder.path)).toEqual([]);
+  {
+    await using storage = await open({ type: "local", directory: `${folder.path}/mnt/archive` });
+    await storage.check();
+    await storage.put("x", Buffer.from("x"));
+  }
+  expect(await readdir(`${folder.path}/mnt/archive`)).toEqual(["x"]);
+});
+
+test("a check leaves an empty folder that was there", async () => {
+  await using folder = await createFolder("holdfast-local");
+  {
+    await using storage = await open({ type: "local", directory: folder.path });
+    await storage.check();
+  }
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
 test("what a crash left behind is not listed, and removed when it is old", async () => {
   await using folder = await createFolder("holdfast-local");
   const storage = await open({ type: "local", directory: folder.path });
