@@ -61,9 +61,23 @@ test.each([
   [{ postgres: "host=db1 usr=x" }, "postgres"],
   [{ postgres: { hots: "db1" } }, "postgres"],
   [{ postgres: { sslmode: "maybe" } }, "postgres.sslmode"],
+  [{ postgres: { port: 70000 } }, "postgres.port"],
+  [{ postgres: { port: 0 } }, "postgres.port"],
+  [{ postgres: { host: "db1,db2", port: "5432,x" } }, "postgres.port"],
+  [{ postgres: { connect_timeout: "10s" } }, "postgres.connect_timeout"],
+  [{ postgres: "host=db1 port=70000" }, "postgres"],
+  [{ postgres: "host=db1 sslmode=verfy-full" }, "postgres"],
+  [{ postgres: "postgresql://db1/?connect_timeout=soon" }, "postgres"],
 ])("%j is refused", (config, key) => {
   expect(problems({ ...least, ...config }).map(([at]) => at)).toEqual([key]);
 });
+
+test.each(["host='' port='' service='' sslmode=''", "host=a,b port=,5433", "port=5432,5433", "connect_timeout=-1"])(
+  "postgres %j is taken, as libpq takes it",
+  (postgres) => {
+    expect(problems({ ...least, postgres })).toEqual([]);
+  },
+);
 
 test("a connection string and its keywords are the same, and never repeated in a message", () => {
   const written = { host: "db1,db2", port: 5433, user: "repl", target_session_attrs: "primary", sslpassword: "geheim" };
@@ -75,9 +89,11 @@ test("a connection string and its keywords are the same, and never repeated in a
     host: "db1",
     port: "5433",
   });
-  const [problem] = problems({ ...least, postgres: "password=geheim =" });
-  expect(problem?.[0]).toBe("postgres");
-  expect(problem?.[1]).not.toContain("geheim");
+  for (const wrong of ["password=geheim =", "password=geheim port=geheim sslmode=geheim"]) {
+    const [problem] = problems({ ...least, postgres: wrong });
+    expect(problem?.[0]).toBe("postgres");
+    expect(problem?.[1]).not.toContain("geheim");
+  }
 });
 
 test("the name for synchronous_standby_names is the slot's unless another is written", () => {
