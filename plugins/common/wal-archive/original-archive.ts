@@ -49,7 +49,7 @@ export function originalArchive(written: Written, directory: string): OriginalAr
   const storage = originalStorage.safeParse(nested(written, "storage"));
   if (!storage.success) {
     const [issue] = storage.error.issues;
-    return { key: ["storage", ...(issue?.path ?? [])].join("."), message: issue?.message ?? "expected another value" };
+    return { key: ["storage", ...(issue?.path ?? [])].join("."), message: inWords(issue?.message) };
   }
   try {
     const { storage: place, codec } = fromOriginalStorage(storage.data, directory);
@@ -63,6 +63,15 @@ export function originalArchive(written: Written, directory: string): OriginalAr
   } catch (error) {
     return { key: "storage.name", message: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** zod's own text as the other problems of a configuration are put; any other text as it is. */
+export function inWords(message = "expected another value"): string {
+  const [, expected] = /^(?:Invalid|Too) \w+: expected (?:number to be )?(.*?)(?:, received \S+)?$/.exec(message) ?? [];
+  if (expected === undefined) return message;
+  const plain: Readonly<Record<string, string>> = { string: "text", number: "a number", boolean: "true or false" };
+  const bound = expected.replace(/^>=/, "at least ").replace(/^<=/, "at most ");
+  return `expected ${plain[expected] ?? bound.replace('""|', "").replaceAll("|", ", ")}`;
 }
 
 function concurrencyOf(written: Written): { concurrency?: number } {

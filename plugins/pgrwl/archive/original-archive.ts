@@ -1,6 +1,7 @@
 /** The originals' keys of an archive as our `archive`, checked. */
 import {
   asksForArchive,
+  inWords,
   type OriginalProblem,
   originalArchive,
   type Written,
@@ -17,6 +18,6 @@ export function archiveFromOriginal(written: Written, directory: string): Archiv
   const [issue] = section.error.issues;
   return {
     key: "storage",
-    message: `${issue?.message ?? "expected another value"} (archive.${issue?.path.join(".")})`,
+    message: `${inWords(issue?.message)} (archive.${issue?.path.join(".")})`,
   };
 }

@@ -186,6 +186,18 @@ test.each([
   expect(problems({ ...least, storage }).map(([key]) => key)).toEqual(keys);
 });
 
+test.each([
+  [{ name: "gcs" }, 'expected one of "local", "s3", "sftp"'],
+  [{ name: "s3", s3: { url: "https://s3.example.com" } }, "expected text"],
+  [{ name: "local", uploader: { max_concurrency: 0 } }, "expected at least 1 (archive.concurrency)"],
+  [
+    { name: "sftp", sftp: { host: "a", port: 70_000, user: "b", pass: "c", base_dir: "/d" } },
+    "expected at most 65535 (archive.storage.port)",
+  ],
+])("of the original's storage %j the message is in our words", (storage, message) => {
+  expect(problems({ ...least, storage }).map(([, found]) => found)).toEqual([message]);
+});
+
 test("the original's storage is an archive", () => {
   const s3 = { url: "https://s3", access_key_id: "a", secret_access_key: "b", bucket: "wal", region: "eu" };
   const encryption = { algo: "aesgcm", pass: "p" };
