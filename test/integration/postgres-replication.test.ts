@@ -331,6 +331,23 @@ describeWith(["postgresql"], "a replication connection", () => {
     const [[, bytes] = []] = await own.connection.commandBytes("TIMELINE_HISTORY 2", limits);
     expect(bytes?.equals(file)).toBe(true);
   }, 60_000);
+
+  test("takes an answer to its status behind the end of a timeline", async () => {
+    await using primary = await startPostgres({ wal_keep_size: "1GB" });
+    await using standby = await primary.standby({ wal_keep_size: "1GB" });
+    await standby.promote();
+    await using own = await connectAndClose(keywordsOf(standby));
+    const received = new Received();
+    const stream = await startStream(own.connection, 2n * segmentBytes, received);
+    await waitFor("the server is done", () => received.isDone);
+    const { end } = received;
+    const clock = BigInt(Date.now()) * 1000n;
+    // The server answers it before it reads the CopyDone behind it, and after its own.
+    stream.send(encodeStandbyStatus({ written: end, flushed: end, applied: end, clock, replyRequested: true }));
+    stream.finish();
+    expect(await stream.ended).toEqual([["2", formatLsn(end)]]);
+    expect(await own.connection.command("SHOW wal_segment_size", limits)).toEqual([["16MB"]]);
+  }, 60_000);
 });
 
 const streams = async (server: PostgresServer) => Number(await server.psql("SELECT count(*) FROM pg_stat_replication"));

@@ -37,6 +37,12 @@ export const asTexts = (rows: readonly (readonly (Buffer | null)[])[]): Replicat
 const unexpected = (type: number) =>
   new SyntaxError(`an unexpected message of type "${String.fromCharCode(type)}" in the stream`);
 
+/**
+ * A server that has sent CopyDone answers a status that was still on its way all the same; libpq drops the answer.
+ * Source: src/backend/replication/walsender.c, ProcessStandbyReplyMessage; src/interfaces/libpq/fe-protocol3.c, pqParseInput3.
+ */
+const isKeepalive = (type: number, message: Buffer) => type === code.copyData && message[headerLength] === 0x6b;
+
 /** What the connection wants to know of its stream. */
 interface Owner {
   /** A handler threw, or the server broke the protocol: nothing can go on. */
@@ -124,7 +130,8 @@ export class CopyBoth implements CopyBothStream {
       this.#isOver = true;
       this.#owner.over();
       this.#settled.resolve(asTexts(this.#rows));
-    } else if (type !== code.rowDescription && type !== code.commandComplete) throw unexpected(type);
+    } else if (type !== code.rowDescription && type !== code.commandComplete && !isKeepalive(type, message))
+      throw unexpected(type);
   }
 
   /** All messages of one read were taken. @param isWhole The read ended with the end of a message. */
