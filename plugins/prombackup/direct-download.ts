@@ -44,9 +44,10 @@ export async function sendDirectly(
       await put(held.subarray(0, -1));
       held = held.subarray(-1);
     }
+    end.sent(held?.length ?? 0);
     end.succeeded(hash?.digest("hex") ?? knownSha256Hex ?? "");
     isTold = true;
-    if (held) await put(held);
+    if (held) await client.write(held);
   } catch (error) {
     if (isTold) throw error;
     if (error instanceof ClientGoneError) end.aborted(error.message);

@@ -8,7 +8,7 @@ export interface BodyEnd {
   failed(errorText: string): void;
   /** The client went away, or took nothing for too long. */
   aborted(errorText: string): void;
-  /** That many more bytes were handed on. */
+  /** That many more bytes were handed on, or are about to be; all of them before a success. */
   sent(bytes: number): void;
 }
 
@@ -94,8 +94,8 @@ export function downloadBody(
             return;
           }
           if (problems.length > 0) throw new EntryError(problems.join("; "));
-          end.succeeded(hash?.digest("hex") ?? knownSha256Hex ?? "");
           end.sent(held?.length ?? 0);
+          end.succeeded(hash?.digest("hex") ?? knownSha256Hex ?? "");
           if (held) given.enqueue(held);
           close();
           given.close();

@@ -23,3 +23,17 @@ test("a body that nobody ever reads is given up, and its archive let go", async 
   expect(isLetGo).toBe(true);
   await expect(body.getReader().read()).rejects.toThrow("the client took nothing");
 });
+
+test("all bytes are told of before the success is", async () => {
+  const told: string[] = [];
+  const sizes: number[] = [];
+  async function* archive() {
+    yield new Uint8Array(10);
+    yield new Uint8Array(20);
+  }
+  const end = { failed: () => {}, aborted: () => {}, sent: (bytes: number) => void sizes.push(bytes) };
+  const succeeded = () => void told.push(`success after ${sizes.reduce((a, b) => a + b)} bytes`);
+  const body = downloadBody(archive(), { ...end, succeeded }, { problems: [], stallMs: 5000 });
+  expect((await new Response(body).bytes()).length).toBe(30);
+  expect(told).toEqual(["success after 30 bytes"]);
+});
