@@ -93,9 +93,20 @@ async function attempt(options: RestoreOptions): Promise<Restored | undefined> {
     renameSync(temporary, destination);
     syncFolder(dirname(destination));
     return { found, sizeBytes };
+  } catch (error) {
+    if (restoreFailure(error) !== "local" || !isOfWriting(error, destination)) throw error;
+    throw Object.assign(new Error(`Cannot write ${destination}: ${messageOf(error)}`, { cause: error }), {
+      code: codeOf(error),
+    });
   } finally {
     rmSync(temporary, { force: true });
   }
+}
+
+/** Of the system's errors; one of a write, for want of space say, names no path. */
+function isOfWriting(error: unknown, destination: string): boolean {
+  const { path, dest, syscall } = error as { path?: string; dest?: string; syscall?: string };
+  return (dest ?? path)?.startsWith(destination) ?? syscall !== "read";
 }
 
 /** @returns Its size. @throws {SegmentError} @throws {WalSourceError} damaged: it is no timeline history. */
