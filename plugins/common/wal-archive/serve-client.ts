@@ -202,7 +202,11 @@ class Silence {
     }
   }
   explain(error: unknown): string {
-    return messageOf(this.#aborting.signal.aborted ? this.#aborting.signal.reason : error);
+    if (this.#aborting.signal.aborted) return messageOf(this.#aborting.signal.reason);
+    // The runtime's text asks whether the computer can access the URL.
+    if (codeOf(error) === "ECONNREFUSED")
+      return "the connection was refused; does the agent run, and listen there (listen, port)?";
+    return messageOf(error);
   }
   end(): void {
     clearTimeout(this.#timer);
