@@ -1,9 +1,9 @@
 /** The original's HTTP API in receive mode, under the paths of all its generations. Shapes: pgrwl, internal/httpsrv. */
 import { type Context, Hono } from "hono";
+import { redactConnection } from "../common/postgres/connection-setting.ts";
 import { formatLsn } from "../common/postgres/lsn.ts";
 import { messageOf } from "../common/storage/errors.ts";
 import { redactArchive } from "./archive/settings.ts";
-import { redactConnection } from "./connection.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { knownLsn, lagBytes } from "./metrics.ts";
 import type { ServerFacts, Standing } from "./receiver/protocol.ts";

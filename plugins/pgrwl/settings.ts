@@ -1,13 +1,13 @@
 /** The plugin's configuration: keys of our own, and those of the original beside them. */
 import { isAbsolute } from "node:path";
 import { duration, z } from "holdfast";
+import { connectionSetting } from "../common/postgres/connection-setting.ts";
 import type { ConnectionKeywords } from "../common/postgres/conninfo.ts";
 import { parseLsn } from "../common/postgres/lsn.ts";
 import { asksForArchive } from "../common/wal-archive/original-archive.ts";
 import { notesOn, originalSections, readOriginalKeys, type SettingNote } from "../common/wal-archive/original-keys.ts";
 import { archiveFromOriginal } from "./archive/original-archive.ts";
 import { archiveSection } from "./archive/settings.ts";
-import { connectionSetting } from "./connection.ts";
 import type { ReceiverSettings } from "./receiver/protocol.ts";
 import { serveSection } from "./serve-settings.ts";
 

@@ -1,5 +1,6 @@
 /** The plugin's configuration. */
 import { duration, size, z } from "holdfast";
+import { connectionSetting } from "../common/postgres/connection-setting.ts";
 import { isSegmentName, isSegmentSize } from "../common/postgres/wal-segments.ts";
 import { profiles } from "./metric-table.ts";
 
@@ -14,19 +15,6 @@ const schedule = (interval: string, timeout: string) => ({
 });
 
 const text = z.string().min(1);
-const connection = z.strictObject({
-  host: text.optional().describe("Host name, or the directory of the Unix socket."),
-  port: z.coerce.string().optional(),
-  dbname: text.optional(),
-  user: text.optional(),
-  password: text.optional(),
-  passfile: text.optional(),
-  service: text.optional().describe("A section of the connection service file."),
-  sslmode: text.optional(),
-  sslrootcert: text.optional(),
-  sslcert: text.optional(),
-  sslkey: text.optional(),
-});
 
 export const settings = z.strictObject({
   path: text.default("wal-g").describe("wal-g executable, looked up in PATH."),
@@ -64,7 +52,7 @@ export const settings = z.strictObject({
     .prefault({})
     .describe("st check read; readme: st ls"),
   postgres: z
-    .union([z.literal(false), text, connection])
+    .union([z.literal(false), ...connectionSetting.options])
     .optional()
     .describe("Connection string or keywords; false: none. Default: as the environment says, if it names a server."),
   postgres_timeout: positive("10s"),

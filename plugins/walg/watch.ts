@@ -1,9 +1,9 @@
 /** One instance at work: what it asks, and the page that it makes of the answers. */
 import { type CollectContext, type Log, type RestorableWindow, type Run, RunError, type SetupContext } from "holdfast";
 import {
+  type ConnectionKeywords,
   type Environment,
   namesServer,
-  parseConnectionString,
   resolveConnection,
 } from "../common/postgres/conninfo.ts";
 import { type Arrivals, askArrivals, newestSegments } from "./arrivals.ts";
@@ -242,12 +242,10 @@ export class Watch {
   }
 
   /** How to reach the server; undefined when nothing says that there is one to reach. */
-  #serverKeywords(): ReturnType<typeof parseConnectionString> | undefined {
+  #serverKeywords(): ConnectionKeywords | undefined {
     const { postgres } = this.#context.config;
     if (postgres === false) return undefined;
-    if (postgres === undefined) return namesServer(this.#environment) ? {} : undefined;
-    if (typeof postgres === "string") return parseConnectionString(postgres);
-    return Object.fromEntries(Object.entries(postgres).filter(([, value]) => value !== undefined));
+    return postgres ?? (namesServer(this.#environment) ? {} : undefined);
   }
 
   #onOutcome({ name }: Operation<unknown>, { error, durationSeconds }: Outcome): void {

@@ -28,6 +28,10 @@ test.each([
   { max_backup_series: -1 },
   { postgres: true },
   { postgres: { hots: "db1" } },
+  { postgres: "nonsense" },
+  { postgres: "host=db1 port=70000" },
+  { postgres: { port: 70_000 } },
+  { postgres: { sslmode: "verfy-full" } },
   { wal: { commands: ["wal-list"] } },
 ])("%j is refused", (config) => {
   expect(settings.safeParse(config).success).toBe(false);

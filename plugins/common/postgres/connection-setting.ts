@@ -1,6 +1,6 @@
 /** How the server is reached: libpq's connection string, or its keywords one by one. */
 import { z } from "holdfast";
-import { type ConnectionKeywords, type Keyword, parseConnectionString } from "../common/postgres/conninfo.ts";
+import { type ConnectionKeywords, type Keyword, parseConnectionString } from "./conninfo.ts";
 
 const text = z.string().min(1);
 const textOrNumber = z.union([text, z.int()]).transform(String);
@@ -35,7 +35,7 @@ const keywords = {
   connect_timeout: textOrNumber
     .refine((written) => Number.isInteger(Number(written)), "expected a whole number of seconds")
     .optional()
-    .describe("Seconds for each host, within the `connect_timeout` of the plugin."),
+    .describe("Seconds for each host, within what the plugin allows for all of them."),
   options: text.optional(),
 } satisfies Readonly<Record<Keyword, z.ZodType>>;
 
