@@ -26,7 +26,7 @@ export async function readOriginalFile(
   try {
     tree = extension === ".json" ? JSON.parse(text) : parse(text);
   } catch (error) {
-    throw cannot(error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error));
+    throw cannot(error instanceof Error ? (error.message.split("\n")[0] ?? "").replace(/:$/, "") : String(error));
   }
   if (tree === null || tree === undefined) return {};
   if (typeof tree === "object" && !Array.isArray(tree)) return tree as Record<string, unknown>;

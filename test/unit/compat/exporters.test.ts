@@ -74,6 +74,10 @@ test.each([
   ["port: 99999\n", "expected an address"],
   ["- a\n", "expected keys and values"],
   ["a: b: c\n", "Cannot read the configuration config.yaml: "],
+  [
+    "a:\n\tb: c\n",
+    new Error("Cannot read the configuration config.yaml: Tabs are not allowed as indentation at line 2, column 1"),
+  ],
 ])("barman_exporter refuses %j", async (yaml, message) => {
   await expect(barman(yaml)).rejects.toThrow(message);
 });
