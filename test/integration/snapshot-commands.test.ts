@@ -73,7 +73,11 @@ describe("create", () => {
     [["create", "--server=http://127.0.0.1:1", "--format=rar"], 2, "expected tar, tgz, tzst or zip"],
     [["create", "--server=http://127.0.0.1:1", "extra"], 2, "Expected: holdfast snapshot create"],
     [["create", "--servr=x"], 2, "did you mean --server?"],
-    [["create", "--server=http://127.0.0.1:1", "--output=/nowhere/x"], 1, "Cannot write to /nowhere"],
+    [
+      ["create", "--server=http://127.0.0.1:1", "--output=/nowhere/x"],
+      1,
+      "Cannot write to /nowhere: ENOENT: no such file",
+    ],
     [["create", "--server=http://user:s3cret@127.0.0.1:1"], 1, "connection refused"],
     [["create", "--server=user:s3cret@127.0.0.1:1"], 1, "Cannot read the server: expected a URL"],
     [["create", "--server=http://user:s3cret@127.0.0.1:port"], 1, "Cannot read the server: expected a URL"],

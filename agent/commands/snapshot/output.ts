@@ -47,8 +47,8 @@ class FileOutput implements Output {
   }
 
   static async open(final: string, partial: string, mayReplace: boolean, flags = "wx"): Promise<FileOutput> {
-    const handle = await open(partial, flags, 0o666).catch((cause: { code?: string }) => {
-      throw new Error(`Cannot write to ${dirname(final)}: ${cause.code}`, { cause });
+    const handle = await open(partial, flags, 0o666).catch((cause: unknown) => {
+      throw new Error(`Cannot write to ${dirname(final)}`, { cause });
     });
     return new FileOutput(handle, final, partial, mayReplace);
   }
