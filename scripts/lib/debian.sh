@@ -14,6 +14,7 @@ debian_servers=(
   "rpmlint:/usr/bin/rpmlint"
   "debootstrap:/usr/sbin/debootstrap"
   "faketime:/usr/lib/*/faketime/libfaketime.so.1"
+  "strace:/usr/bin/strace"
 )
 
 # install_servers [PACKAGE...]: installs those of the packages (default: all) that are missing. Prints why it cannot,

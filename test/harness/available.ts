@@ -36,6 +36,10 @@ export function postgresVersions(): number[] {
 
 const isInPath = (tool: string) => Bun.which(tool, { PATH: `${process.env.PATH}:/usr/sbin:/sbin` }) !== null;
 
+/** Containers may forbid it. */
+const canTrace = () =>
+  isInPath("strace") && Bun.spawnSync(["strace", "-o", "/dev/null", "true"], { stdio: [null, null, null] }).success;
+
 const tools = {
   postgresql: () => findPostgresExecutables() !== undefined,
   "postgresql-15": () => postgresVersions().includes(15),
@@ -51,7 +55,7 @@ const tools = {
   promtool: () => isInPath("promtool"),
   chromium: () => isInPath("chromium"),
   openssl: () => isInPath("openssl"),
-  strace: () => isInPath("strace"),
+  strace: canTrace,
   "openssh-server": () => existsSync("/usr/sbin/sshd") && isInPath("ssh-keygen"),
   "systemd-analyze": () => isInPath("systemd-analyze"),
   "dpkg-deb": () => isInPath("dpkg-deb"),
