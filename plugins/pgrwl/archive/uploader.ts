@@ -36,7 +36,9 @@ export interface UploaderOptions {
 interface Trouble extends UploadProblem {
   readonly backOff: BackOff;
   /** Unix milliseconds. */
-  nextAttemptAt: number;
+  readonly nextAttemptAt: number;
+  /** The same moment of the monotonic clock, which nobody sets. */
+  readonly dueAt: number;
 }
 
 /** Unix milliseconds for moments. */
@@ -127,12 +129,11 @@ export class Uploader {
     const signal = this.#signal;
     if (signal === undefined || signal.aborted) return;
     clearTimeout(this.#wake);
-    const now = this.#options.now();
     // Once: what is not due yet in the loop must be waited for behind it.
     const at = performance.now();
-    const limit = this.#trouble === undefined ? this.#options.concurrency : this.#trouble.nextAttemptAt > now ? 0 : 1;
+    const limit = this.#trouble === undefined ? this.#options.concurrency : this.#trouble.dueAt > at ? 0 : 1;
     while (this.#running.size < limit && at >= this.#nextStartAt) {
-      const file = this.#next(now);
+      const file = this.#next(at);
       if (file === undefined) break;
       this.#pace(file);
       const upload = this.#upload(file, signal).finally(() => {
@@ -141,8 +142,8 @@ export class Uploader {
       });
       this.#running.set(file, upload);
     }
-    const moments = [this.#trouble, ...this.#ownTroubles.values()].map((one) => one?.nextAttemptAt ?? 0);
-    const waits = [...moments.map((moment) => moment - now), this.#nextStartAt - at];
+    const moments = [this.#trouble, ...this.#ownTroubles.values()].map((one) => one?.dueAt ?? 0);
+    const waits = [...moments, this.#nextStartAt].map((moment) => moment - at);
     const next = Math.min(...waits.filter((wait) => wait > 0));
     if (Number.isFinite(next)) this.#wake = setTimeout(() => this.#fill(), next);
   }
@@ -155,11 +156,11 @@ export class Uploader {
   }
 
   /** The first by name of those that wait: a history comes before its timeline's WAL. */
-  #next(now: number): LocalFile | undefined {
+  #next(at: number): LocalFile | undefined {
     let first: LocalFile | undefined;
     for (const file of this.#options.files.waiting()) {
       if (first !== undefined && first.name < file.name) continue;
-      if (this.#running.has(file) || (this.#ownTroubles.get(file.name)?.nextAttemptAt ?? 0) > now) continue;
+      if (this.#running.has(file) || (this.#ownTroubles.get(file.name)?.dueAt ?? 0) > at) continue;
       first = file;
     }
     return first;
@@ -206,7 +207,7 @@ export class Uploader {
     const { firstBackOffMs, longestBackOffMs, now, log } = this.#options;
     const backOff = before?.backOff ?? new BackOff(firstBackOffMs, longestBackOffMs);
     const waitMs = backOff.next();
-    const trouble = { reason, message, backOff, nextAttemptAt: now() + waitMs };
+    const trouble = { reason, message, backOff, nextAttemptAt: now() + waitMs, dueAt: performance.now() + waitMs };
     if (isOwn) this.#ownTroubles.set(file.name, trouble);
     else this.#trouble = trouble;
     const level = before?.reason === reason ? "debug" : isOwn ? "error" : "warn";
