@@ -170,8 +170,10 @@ export class Uploader {
     const { archive, files, place, log, now, onArchived, onChange } = this.#options;
     const beganAt = performance.now();
     yieldPoolThreads();
+    let isPlaceFine = false;
     try {
       await place.require(signal);
+      isPlaceFine = true;
       const stored = await archive.put(file.name, files.pathOf(file.name), { signal });
       this.#storageWorks();
       this.#ownTroubles.delete(file.name);
@@ -192,17 +194,18 @@ export class Uploader {
       if (signal.aborted) return;
       // It was moved or deleted meanwhile: nothing to be stored.
       if ((await files.notice(file.name)) !== file) return;
-      this.#fail(file, error);
+      this.#fail(file, error, isPlaceFine);
     } finally {
       onChange?.();
     }
   }
 
-  #fail(file: LocalFile, error: unknown): void {
+  #fail(file: LocalFile, error: unknown, isPlaceFine: boolean): void {
     const reason = failureReason(error);
     const message = messageOf(error);
     this.telemetry.fail(reason);
-    const isOwn = isOfOneFile(reason);
+    // Of this machine nothing is needed but the file itself, where the place was found to be fine.
+    const isOwn = isOfOneFile(reason) || (reason === "local" && isPlaceFine);
     const before = isOwn ? this.#ownTroubles.get(file.name) : this.#trouble;
     const { firstBackOffMs, longestBackOffMs, now, log } = this.#options;
     const backOff = before?.backOff ?? new BackOff(firstBackOffMs, longestBackOffMs);

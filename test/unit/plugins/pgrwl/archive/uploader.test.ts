@@ -1,11 +1,11 @@
-/** What a clock that is set means for what waits. */
+/** What one file's failure, and a clock that is set, mean for the others. */
 import { expect, test } from "bun:test";
 import { StorageError } from "../../../../../plugins/common/storage/errors.ts";
 import { LocalFiles } from "../../../../../plugins/pgrwl/archive/local-files.ts";
 import { Uploader } from "../../../../../plugins/pgrwl/archive/uploader.ts";
 import { createFolder } from "../../../../harness/folders.ts";
 import { waitFor } from "../../../../harness/wait.ts";
-import { writeSegments } from "../../../../integration/pgrwl/archive/places.ts";
+import { nameOf, writeSegments } from "../../../../integration/pgrwl/archive/places.ts";
 
 /** Brings three segments to an archive that takes each as `take` says. */
 async function started(take: (name: string) => void) {
@@ -40,6 +40,15 @@ async function started(take: (name: string) => void) {
   const owned = cleanup.move();
   return { uploader, clock, archived, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
+
+test("a file here that cannot be read holds up no other", async () => {
+  await using tested = await started((name) => {
+    if (name === nameOf(1)) throw Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+  });
+  await waitFor("the others", () => tested.archived.length === 2, 3_000);
+  expect(tested.uploader.problems).toMatchObject([{ reason: "local" }]);
+  expect(tested.uploader.nextAttemptAt).toBeUndefined();
+});
 
 test.each([-3_600_000, 3_600_000])("a clock that is set by %d ms does not hold up what failed", async (aheadMs) => {
   let isAway = true;
