@@ -12,7 +12,7 @@ import type { WalArchive } from "./archive.ts";
 import { WalArchiveError } from "./errors.ts";
 import { foreignSystem } from "./foreign.ts";
 import { parseWalFileName } from "./object-names.ts";
-import { checkSegmentFile, SegmentError } from "./segment-file.ts";
+import { checkSegmentFile, isUnbegun, SegmentError } from "./segment-file.ts";
 import { type FetchOptions, type Found, type WalSource, WalSourceError } from "./wal-source.ts";
 
 export interface LookupOptions {
@@ -189,9 +189,10 @@ export class WalLookup implements WalSource {
       if (name.endsWith(".history") || name.endsWith(".backup")) {
         return (await readFile(path)).length > 0 ? { path, found: "whole" } : undefined;
       }
-      const { isEmpty } = checkSegmentFile(path, name);
-      if (name.endsWith(".partial")) return isEmpty ? undefined : { path, found: "partial" };
-      return { path, found: "whole" };
+      const isPartial = name.endsWith(".partial");
+      if (isPartial && isUnbegun(path)) return undefined;
+      checkSegmentFile(path, name);
+      return { path, found: isPartial ? "partial" : "whole" };
     } catch (cause) {
       if (codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR") {
         await this.#requireDirectory(directory);

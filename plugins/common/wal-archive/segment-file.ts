@@ -42,6 +42,21 @@ export function checkSegmentFile(path: string, name: string, systemIdentifier?: 
   }
 }
 
+/**
+ * Whether nothing was received into a `.partial` yet, whatever its size: a receiver that crashed as it made it has left it without one,
+ * or with a part. @throws {Error} It cannot be read.
+ */
+export function isUnbegun(path: string): boolean {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const head = new Uint8Array(headBytes);
+    readSync(fd, head, 0, head.length, 0);
+    return head.every((byte) => byte === 0);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** `foreign`: it is sound, but another cluster's. */
 export class SegmentError extends Error {
   override readonly name = "SegmentError";

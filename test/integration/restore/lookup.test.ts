@@ -85,3 +85,27 @@ test("without an archive the directory is all there is, and must be there and ho
   await rm(directory, { recursive: true });
   expect(await failure(lookup.fetch(segment(2), target))).toBe("outage");
 });
+
+test.each([
+  ["nothing", new Uint8Array(0)],
+  ["a part of its zeros", new Uint8Array(8192)],
+])(
+  "a receiver that crashed as it began a segment, with %s of it, does not hold up the recovery",
+  async (_, content) => {
+    await using place = await folders();
+    const { directory, target } = place;
+    await writeFile(join(directory, segment(1)), walSegment({ number: 1 }));
+    await writeFile(join(directory, `${segment(2)}.partial`), content);
+    const lookup = new WalLookup({ ...options, directory, expectsWal: () => true });
+    expect(await lookup.fetch(segment(2), target)).toBeUndefined();
+    expect(await lookup.fetch(`${segment(2)}.partial`, target)).toBeUndefined();
+  },
+);
+
+test("a partial segment of a wrong size that has WAL is damaged all the same", async () => {
+  await using place = await folders();
+  const { directory, target } = place;
+  await writeFile(join(directory, `${segment(2)}.partial`), walSegment({ number: 2 }).subarray(0, 8192));
+  const lookup = new WalLookup({ ...options, directory, expectsWal: () => true });
+  expect(await failure(lookup.fetch(segment(2), target))).toBe("damaged");
+});
