@@ -245,7 +245,7 @@ export class WalArchive implements AsyncDisposable {
   }
 
   async #requireEqual(name: WalFileName, objectName: string, file: string, options: PutOptions): Promise<Stored> {
-    const { sha256, storedBytes } = await this.#readObject(name, objectName, options, drain);
+    const { sha256, storedBytes } = await this.#readToCompare(name, objectName, file, options);
     const hash = createHash("sha256");
     for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk);
     if (hash.digest("hex") === sha256) return { objectName, outcome: "present", storedBytes };
@@ -254,6 +254,17 @@ export class WalArchive implements AsyncDisposable {
       `Cannot archive ${file}: ${objectName} in ${this.description} has other content; ` +
         "two servers write there, or one was set back in time: give each a place of its own, or move the wrong one away",
     );
+  }
+
+  /** S3 refuses so what was moved to Glacier: another file can be stored all the same. */
+  async #readToCompare(name: WalFileName, objectName: string, file: string, options: PutOptions): Promise<Fetched> {
+    try {
+      return await this.#readObject(name, objectName, options, drain);
+    } catch (error) {
+      if (!(error instanceof StorageError && error.kind === "access-denied")) throw error;
+      const message = `Cannot archive ${file}: what is there already cannot be compared with it: ${error.message}`;
+      throw new WalArchiveError("damaged", message, { cause: error });
+    }
   }
 
   /** Where a file is stored twice and one is damaged, the other is taken. */
