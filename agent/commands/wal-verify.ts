@@ -64,8 +64,7 @@ async function verify(
   try {
     return await verifyArchive(archive, {
       depth,
-      // Before the archive is listed: what is uploaded meanwhile must not be missing from both.
-      waiting: directory === undefined ? [] : await completeSegments(directory),
+      waiting: () => (directory === undefined ? [] : completeSegments(directory)),
       signal,
       onRead: (read, of) => void (isTerminal && process.stderr.write(`\r${read} of ${of} objects read`)),
     });

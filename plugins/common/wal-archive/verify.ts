@@ -17,8 +17,8 @@ export interface VerifyOptions {
   readonly depth: VerifyDepth;
   /** Where it is known; else the archive is asked. */
   readonly segmentSizeBytes?: number | undefined;
-  /** Names of whole segments that are on this machine and still to be archived: they are no gaps. */
-  readonly waiting?: Iterable<string>;
+  /** Names of whole segments that are on this machine: they may still have to be archived, and are no gaps. */
+  readonly waiting?: () => Iterable<string> | Promise<Iterable<string>>;
   /** Whether WAL was stored there: then an archive without any is not whole. */
   readonly expectsWal?: boolean;
   readonly signal: AbortSignal;
@@ -51,11 +51,16 @@ const readAtOnce = 2;
 
 /** @throws {StorageError} The archive could not be asked. Damage and gaps are no errors. */
 export async function verifyArchive(archive: WalArchive, options: VerifyOptions): Promise<Verification> {
-  const { depth, signal, waiting = [], onRead } = options;
+  const { depth, signal, waiting = () => [], onRead } = options;
+  // Before the archive is listed: what is uploaded and removed meanwhile must not be missing from both.
+  const before = [...(await waiting())];
   const files = await Array.fromAsync(archive.list({ signal }));
   const segments = files
     .filter(({ kind }) => kind === "segment")
     .sort((one, other) => (one.name < other.name ? -1 : 1));
+  // And behind: uploads overtake each other, and one of what came meanwhile may be under way still.
+  const end = [...segments.map(({ name }) => name), ...before].reduce(furthest, "");
+  const since = Array.from(await waiting()).filter((name) => furthest(name, end) === end);
   const damaged: DamagedObject[] = [];
   const read = new Set<string>();
   let systemIdentifier: string | undefined;
@@ -90,7 +95,7 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
 
   const unusable = new Set(damaged.map(({ objectName }) => objectName));
   const sound = segments.filter(({ objectName }) => !unusable.has(objectName)).map(({ name }) => name);
-  const names = new Set([...sound, ...waiting]);
+  const names = new Set([...sound, ...before, ...since]);
   const continuity = checkContinuity({ segments: names, histories, segmentSizeBytes: segmentSizeBytes ?? 2 ** 24 });
   const { gaps, missingHistories } = continuity;
   return {
@@ -137,6 +142,9 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
     }
   }
 }
+
+/** Of two names of segments, the one at the higher position; the second where they are at the same. */
+const furthest = (one: string, other: string) => (one.slice(8) > other.slice(8) ? one : other);
 
 /** Both ends of each timeline, and some at random: what went wrong for long is found sooner or later. */
 function sample(segments: readonly ArchivedFile[], depth: VerifyDepth): ArchivedFile[] {

@@ -20,7 +20,7 @@ export interface ScheduledVerificationOptions {
   segmentSizeBytes(): number | undefined;
   /** Whether WAL was stored there. */
   expectsWal(): boolean;
-  /** Names of whole segments that are still to be archived. */
+  /** Names of whole segments that may still have to be archived. */
   waiting(): Iterable<string>;
   onEnd(): void;
 }
@@ -80,8 +80,7 @@ export class ScheduledVerification {
       const verification = await verifyArchive(archive(), {
         depth,
         segmentSizeBytes: segmentSizeBytes(),
-        // Asked for after the archive was listed, what has just been uploaded would be missing from both.
-        waiting: [...waiting()],
+        waiting,
         expectsWal: expectsWal(),
         signal,
       });
