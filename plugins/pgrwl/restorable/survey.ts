@@ -116,6 +116,10 @@ export class Survey {
       const { content } = await archive.read(name, { signal });
       readHistory(histories, timeline, Buffer.from(content).toString("latin1"));
     }
+    // And behind: uploads overtake each other, and one of what came meanwhile may be under way still. Only up to the end that was found.
+    const end = [...times.keys()].reduce((last, name) => (name.slice(8) > last ? name.slice(8) : last), "");
+    for (const { name, modifiedAt } of await listCompleteSegments(directory, segmentSizeBytes))
+      if (name.slice(8) <= end && !times.has(name)) times.set(name, modifiedAt / 1000);
     const stored = await storedBackups(archive.storage, { password, segmentSizeBytes, signal });
     return {
       at,

@@ -32,7 +32,10 @@ async function put(name: string, at: number, where = directory, bytes = mib): Pr
   await utimes(join(where, name), at, at);
 }
 
-async function survey(options: { keepFrom?: string[]; archive?: string } = {}): Promise<Survey> {
+/** @param options `whileListed`: happens before the last object of the archive is listed. */
+async function survey(
+  options: { keepFrom?: string[]; archive?: string; whileListed?: () => Promise<void> } = {},
+): Promise<Survey> {
   const { archive: place } = options;
   const archive =
     place === undefined
@@ -41,6 +44,16 @@ async function survey(options: { keepFrom?: string[]; archive?: string } = {}): 
           { storage: { type: "local", directory: place }, compression: { algorithm: "none" } } as never,
           { environment: {} },
         );
+  const { whileListed } = options;
+  if (archive && whileListed) {
+    const list = archive.list.bind(archive);
+    archive.list = async function* (more) {
+      const files = await Array.fromAsync(list(more));
+      yield* files.slice(0, -1);
+      await whileListed();
+      yield* files.slice(-1);
+    };
+  }
   const stopping = new AbortController();
   const log = { error() {}, warn() {}, info() {}, debug() {} };
   const one: Survey = new Survey({
@@ -76,6 +89,18 @@ test("the archive and the folder are one chain, over a change of the timeline to
   const { last, failure } = await survey({ archive });
   expect(failure).toBeUndefined();
   expect(last?.run).toMatchObject({ oldestLsn: lsn("0/100000"), newestLsn: lsn("0/500000"), since: 1000, until: 4000 });
+});
+
+test("uploads that overtake each other while the archive is listed leave no gap", async () => {
+  const archive = join(folder.path, "archive");
+  for (const number of [1, 2, 4]) await put(segment(number), 1000 * number, join(archive, "wal-archive"));
+  await put(segment(2), 2000);
+  const whileListed = async () => {
+    for (const number of [3, 4, 6]) await put(segment(number), 1000 * number);
+  };
+  const { last } = await survey({ archive, whileListed });
+  // What came behind the end is for the next time: 5 was stored and removed here.
+  expect(last?.run).toMatchObject({ oldestLsn: lsn("0/100000"), newestLsn: lsn("0/500000"), until: 4000 });
 });
 
 test("base backups are those of keep_from with the time of their manifest, or of their history file", async () => {
