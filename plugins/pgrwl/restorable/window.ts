@@ -4,6 +4,7 @@
  */
 import type { RestorableWindow } from "holdfast";
 import { parseSegmentName, segmentStart } from "../../common/postgres/wal-segments.ts";
+import { parseObjectName } from "../../common/wal-archive/object-names.ts";
 import { isLabelPath } from "../archive/base-backups.ts";
 import type { Telemetry } from "../receiver/telemetry.ts";
 import type { Surveyed } from "./survey.ts";
@@ -39,7 +40,7 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
   const since = known.filter(({ segment }) => run !== undefined && startOf(segment, surveyed) >= run.oldestLsn);
   const end = [run?.newestLsn ?? 0n, telemetry.lsn("flushed")].reduce((a, b) => (a > b ? a : b));
   const received = since.filter(({ segment }) => startOf(segment, surveyed) < end);
-  const damage = options.damaged.flatMap((name) => /[0-9A-F]{24}/.exec(name)?.[0] ?? []);
+  const damage = options.damaged.flatMap(segmentOf);
   const usable = received.filter(({ segment }) =>
     damage.every((one) => startOf(one, surveyed) < startOf(segment, surveyed)),
   );
@@ -78,6 +79,12 @@ function ofWalAlone(from: number | undefined, to: number | undefined): Restorabl
   const detail =
     "WAL without a gap; to restore, a base backup that began in this time is needed, and none is known here";
   return { from, to, walOnly: true, detail };
+}
+
+/** None where the object is no whole segment: a beginning that was left behind, and a label, bring no base backup further. */
+function segmentOf(objectName: string): string[] {
+  const object = parseObjectName(objectName);
+  return object?.kind === "segment" ? [object.name] : [];
 }
 
 function startOf(segment: string, { segmentSizeBytes }: Surveyed): bigint {

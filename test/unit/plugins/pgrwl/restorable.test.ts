@@ -230,3 +230,8 @@ test("damaged WAL behind a base backup takes it away, before it does not", () =>
   });
   expect(window({ surveyed: surveyed([4000], 3), damaged: damaged(2) })?.reason).toBeUndefined();
 });
+
+test.each([".partial.gz.aes", ".00000028.backup"])("a damaged %s is no WAL that a base backup needs", (ending) => {
+  const damaged = [`wal-archive/${segment(5)}${ending}`, "00000002.history"];
+  expect(window({ surveyed: surveyed([4000], 3), damaged })).toMatchObject({ from: 4000 });
+});
