@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { parseSegmentHeader } from "../postgres/segment-header.ts";
 import { type Ancestor, parseTimelineHistory } from "../postgres/timeline-history.ts";
 import { isSegmentName, isSegmentSize } from "../postgres/wal-segments.ts";
-import { codeOf, messageOf } from "../storage/errors.ts";
+import { codeOf, messageOf, StorageError } from "../storage/errors.ts";
 import type { WalArchive } from "./archive.ts";
 import type { ArchivedFile } from "./archived-file.ts";
 import { type Continuity, checkContinuity } from "./continuity.ts";
@@ -48,8 +48,10 @@ export interface Verification extends Continuity {
 
 const sampledAtRandom = 16;
 const readAtOnce = 2;
+/** A key that is given out nothing is not tried on a million objects. */
+const mostRefused = 16;
 
-/** @throws {StorageError} The archive could not be asked. Damage and gaps are no errors. */
+/** @throws {StorageError} The archive could not be asked, or gives out nothing of what was to be read. Damage and gaps are no errors. */
 export async function verifyArchive(archive: WalArchive, options: VerifyOptions): Promise<Verification> {
   const { depth, signal, waiting = () => [], onRead } = options;
   // Before the archive is listed: what is uploaded and removed meanwhile must not be missing from both.
@@ -63,6 +65,9 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   const since = Array.from(await waiting()).filter((name) => furthest(name, end) === end);
   const damaged: DamagedObject[] = [];
   const read = new Set<string>();
+  /** What the storage did not give out: S3 refuses so what was moved to Glacier. */
+  const refused: { readonly objectName: string; readonly error: StorageError }[] = [];
+  let isAnySound = false;
   let systemIdentifier: string | undefined;
   let segmentSizeBytes = options.segmentSizeBytes;
 
@@ -93,6 +98,9 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   };
   await Promise.all(Array.from({ length: readAtOnce }, worker));
 
+  // Who may read nothing at all knows nothing of the objects.
+  if (refused[0] !== undefined && !isAnySound) throw refused[0].error;
+  for (const { objectName, error } of refused) damaged.push({ objectName, message: error.message });
   const unusable = new Set(damaged.map(({ objectName }) => objectName));
   const sound = segments.filter(({ objectName }) => !unusable.has(objectName)).map(({ name }) => name);
   const names = new Set([...sound, ...before, ...since]);
@@ -132,9 +140,15 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
     read.add(file.objectName);
     try {
       await work();
+      isAnySound = true;
       return true;
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof StorageError && error.kind === "access-denied") {
+        refused.push({ objectName: file.objectName, error });
+        if (!isAnySound && refused.length >= mostRefused) throw error;
+        return false;
+      }
       if (!(error instanceof WalArchiveError)) throw error;
       // Retention, or the upload of the whole segment, has just removed it.
       if (error.kind !== "absent") damaged.push({ objectName: file.objectName, message: error.message });
