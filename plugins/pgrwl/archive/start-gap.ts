@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseSegmentHeader } from "../../common/postgres/segment-header.ts";
 import { type Ancestor, historyFileName, parseTimelineHistory } from "../../common/postgres/timeline-history.ts";
 import { formatSegmentName, segmentAt } from "../../common/postgres/wal-segments.ts";
-import { codeOf } from "../../common/storage/errors.ts";
+import { codeOf, StorageError } from "../../common/storage/errors.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
 import { checkContinuity, type MissingSegments } from "../../common/wal-archive/continuity.ts";
 import { WalArchiveError } from "../../common/wal-archive/errors.ts";
@@ -56,12 +56,13 @@ export async function findStartGap(
   return { missing, foreign: found === systemIdentifier ? undefined : found };
 }
 
-/** Undefined where the segment cannot be used: verification tells of those. */
+/** Undefined where the segment cannot be used, or S3 does not give it out, moved to Glacier: verification tells of those. */
 async function systemIdentifierOf(name: string, archive: WalArchive, signal: AbortSignal): Promise<string | undefined> {
   try {
     return parseSegmentHeader((await archive.read(name, { signal })).head)?.systemIdentifier;
   } catch (error) {
-    if (error instanceof WalArchiveError) return undefined;
+    const isRefused = error instanceof StorageError && error.kind === "access-denied";
+    if (error instanceof WalArchiveError || isRefused) return undefined;
     throw error;
   }
 }
