@@ -53,7 +53,14 @@ export class PartialShipping {
     if (signal.aborted) return;
     const ended = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => ended.resolve(), { once: true });
-    const timer = setInterval(() => void this.ship(signal), this.#options.intervalMs);
+    // A storage may hang for longer than that: what is due meanwhile would pile up behind it.
+    let isUnderWay = false;
+    const timer = setInterval(async () => {
+      if (isUnderWay) return;
+      isUnderWay = true;
+      await this.ship(signal);
+      isUnderWay = false;
+    }, this.#options.intervalMs);
     await ended.promise;
     clearInterval(timer);
     await this.#last;
