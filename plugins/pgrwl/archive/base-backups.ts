@@ -6,7 +6,7 @@ import { decode, splitExtension } from "../../common/codec/codec.ts";
 import { parseLsn } from "../../common/postgres/lsn.ts";
 import { formatSegmentName, isSegmentName, segmentAt } from "../../common/postgres/wal-segments.ts";
 import { collect } from "../../common/storage/content.ts";
-import { messageOf } from "../../common/storage/errors.ts";
+import { messageOf, StorageError } from "../../common/storage/errors.ts";
 import type { Storage } from "../../common/storage/storage.ts";
 import { matchingFiles } from "./label-files.ts";
 
@@ -56,16 +56,17 @@ export async function storedBackups(
       doubts.push(`the base backup ${id} is not finished: delete backups/${id}/ if it never will be`);
       continue;
     }
-    const { stream } = await storage.get(name, { signal });
     try {
+      const { stream } = await storage.get(name, { signal });
       const options = { maxBytes: mostMarkerBytes, ...(password === undefined ? {} : { password }) };
       const text = Buffer.from(await collect(decode(stream, name, options), mostMarkerBytes)).toString();
       const found = marker.parse(JSON.parse(text));
       const endedAt = found.finished_at === undefined ? undefined : Date.parse(found.finished_at) / 1000;
       needs.push({ who: `the base backup ${id}`, segment: startOf(found, segmentSizeBytes), endedAt });
     } catch (error) {
-      // An outage is none of the marker's faults.
-      if (error instanceof Error && error.name === "StorageError") throw error;
+      signal.throwIfAborted();
+      // An outage is none of the marker's faults; S3 refuses what was moved to Glacier.
+      if (error instanceof StorageError && error.kind !== "access-denied") throw error;
       doubts.push(`${name} cannot be read: ${messageOf(error)}`);
     }
   }
