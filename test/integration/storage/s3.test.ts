@@ -161,6 +161,19 @@ test("a completion that failed after its first byte is heard", async () => {
   expect((await failureOf((await open(settings())).put("late", large))).message).toContain("InternalError, Late");
 });
 
+test.each(["", '<?xml version="1.0"?>\n   ', "<html><body>Welcome</body></html>"])(
+  "a completion that is answered with success and %j is none",
+  async (body) => {
+    const storage = await open(settings());
+    server.intercept = (request) =>
+      request.method === "POST" && request.url.includes("uploadId") ? new Response(body) : undefined;
+    const error = await failureOf(storage.put("silent", large));
+    expect([error.kind, error.message]).toEqual(["unavailable", expect.stringContaining("is complete")]);
+    expect(await storage.stat("silent")).toBeUndefined();
+    expect(server.buckets.get("holdfast")?.uploads.size).toBe(0);
+  },
+);
+
 test("unfinished uploads are removed, but only old ones", async () => {
   const storage = await open(settings());
   server.buckets.get("holdfast")?.uploads.set("u1", { id: "u1", key: "crashed", begun: new Date(0), parts: new Map() });

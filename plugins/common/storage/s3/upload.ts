@@ -85,6 +85,10 @@ export async function upload(
         body,
         signal,
       });
+      // The status was sent long before the outcome: only the result says that there is an object.
+      if (!/<CompleteMultipartUploadResult[\s/>]/.test(answer.text)) {
+        throw new StorageError("unavailable", `Cannot ${what}: the answer does not say that the upload is complete`);
+      }
       return {
         etag: etagOf(textOf(answer.text, "ETag") ?? null),
         modified: serverTime(answer.headers, client),
