@@ -24,6 +24,11 @@ test.each([
   ["a list with a size that is none", object("a", "1e400", "2026-01-01T00:00:00Z"), "application/xml"],
   ["a list with a moment that is none", object("a", "1", "yesterday"), "application/xml"],
   ["a list that begins a million times", "<ListAResult ".repeat(1_000_000), "application/xml"],
+  [
+    "a list of buckets, of a server that does not find ours in its host name,",
+    "<ListAllMyBucketsResult><Owner><ID>1</ID></Owner><Buckets><Bucket><Name>wal</Name></Bucket></Buckets></ListAllMyBucketsResult>",
+    "application/xml",
+  ],
   ["a list that does not say how it goes on", list("<IsTruncated>true</IsTruncated>"), "application/xml"],
 ])("%s is no list of objects", async (_, body, type) => {
   const server = Bun.serve({

@@ -85,6 +85,7 @@ async function* pages(
     const { text } = await client.send({ method: "GET", what, query, signal });
     // Whatever else answers with success has no objects in its text, and must not pass for an empty bucket.
     const name = /<(List\w{1,40}Result)[\s>]/.exec(text)?.[1];
+    if (name === "ListAllMyBucketsResult") throw noList(what, "misconfigured", ofBuckets);
     if (name === undefined || !text.trimEnd().endsWith(`</${name}>`))
       throw noList(what, "misconfigured", "the answer is no list");
     const page = new Page(text, what);
@@ -100,6 +101,9 @@ async function* pages(
       throw noList(what, "unavailable", "there is more, and the answer does not say how to ask for it");
   }
 }
+
+/** What a server answers that does not look for the bucket in its host name. */
+const ofBuckets = "the answer is a list of buckets, not of one bucket's content: check path_style";
 
 const noList = (what: string, kind: StorageErrorKind, found: string) =>
   new StorageError(kind, `Cannot ${what}: ${found}; check endpoint, and what is between us and the S3 server`);
