@@ -184,6 +184,17 @@ test("unfinished uploads are removed, but only old ones", async () => {
   expect(server.buckets.get("holdfast")?.uploads.size).toBe(0);
 });
 
+test("an unfinished upload that somebody else has ended meanwhile keeps no other from being removed", async () => {
+  const { uploads } = server.buckets.get("holdfast") ?? { uploads: new Map() };
+  for (const id of ["u1", "u2", "u3"]) uploads.set(id, { id, key: id, begun: new Date(0), parts: new Map() });
+  server.intercept = (request) => {
+    if (request.method === "DELETE" && request.url.includes("u2")) uploads.delete("u2");
+    return undefined;
+  };
+  expect(await (await open(settings())).removeUnfinished(new Date())).toBe(2);
+  expect(uploads.size).toBe(0);
+});
+
 test("what fails for the moment is tried again", async () => {
   let failures = 0;
   server.intercept = (request) => (failures++ < 3 ? failure(request, 503, "SlowDown") : undefined);

@@ -234,6 +234,18 @@ describeWith(["openssh-server"], "SFTP", () => {
     expect((await failureOf(storage.stat("x"))).message).toContain("no answer in 0.3 s");
   });
 
+  test("two that remove the same left-over files do not trip over each other", async () => {
+    await using one = await open({ ...sftpSettings(server), directory: `${server.folder}/left` });
+    await using other = await open({ ...sftpSettings(server), directory: `${server.folder}/left` });
+    await one.put("whole", Buffer.from("x"));
+    await other.stat("whole");
+    const names = Array.from({ length: 50 }, (_, n) => `.x.${String(n).padStart(16, "0")}.holdfast-tmp`);
+    for (const name of names) await writeFile(`${server.folder}/left/${name}`, "");
+    const soon = new Date(Date.now() + 10_000);
+    const removed = await Promise.all([one.removeUnfinished(soon), other.removeUnfinished(soon)]);
+    expect(removed[0] + removed[1]).toBe(names.length);
+  });
+
   test("a server that only reads is told as one", async () => {
     await using readOnly = await startSshServer({ sftp: "-R" });
     await using storage = await open(sftpSettings(readOnly));

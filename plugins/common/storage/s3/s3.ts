@@ -229,8 +229,13 @@ export class S3Storage implements Storage {
     )) {
       if (initiated >= before) continue;
       const what = `abort an upload of ${this.#url(key)}`;
-      await this.#client.send({ method: "DELETE", what, key, query: { uploadId }, signal });
-      removed++;
+      try {
+        await this.#client.send({ method: "DELETE", what, key, query: { uploadId }, signal });
+        removed++;
+      } catch (error) {
+        // Its writer has ended it since it was listed, or the list is behind.
+        if (!(error instanceof StorageError && error.message.includes("NoSuchUpload"))) throw error;
+      }
     }
     return removed;
   }

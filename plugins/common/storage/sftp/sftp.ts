@@ -187,8 +187,13 @@ export class SftpStorage implements Storage {
     let removed = 0;
     for await (const { name, attrs, isLeftOver } of this.#walk(folderPrefix(folder), "", options)) {
       if (!isLeftOver || modifiedOf(attrs) >= before) continue;
-      await this.#use(options, (files) => files.remove(this.#path(name, true)));
-      removed++;
+      try {
+        await this.#use(options, (files) => files.remove(this.#path(name, true)));
+        removed++;
+      } catch (error) {
+        // Its writer has ended it since it was listed.
+        if (!(error instanceof StorageError && error.kind === "not-found")) throw error;
+      }
     }
     return removed;
   }
