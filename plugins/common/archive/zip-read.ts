@@ -91,6 +91,8 @@ async function* contentOf(path: string, entry: ZipEntry, start: number): AsyncGe
     throw new ArchiveError(`${name} is compressed by a method that is not known: ${method}`);
   const file = createReadStream(path, { start, end: start + compressedBytes - 1 });
   const stream = method === 0 ? file : file.pipe(createInflateRaw());
+  // A pipe hands on no errors: whoever reads its end would wait for ever.
+  if (stream !== file) file.on("error", (error) => stream.destroy(error));
   let crc = 0;
   let bytes = 0;
   try {

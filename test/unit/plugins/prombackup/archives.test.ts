@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { readSync } from "node:fs";
-import { mkdir, truncate, writeFile } from "node:fs/promises";
+import { mkdir, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import { unzipSync } from "fflate";
+import { membersOf } from "../../../../plugins/common/archive/open-archive.ts";
 import {
   archiveStream,
   type FormatName,
@@ -134,6 +135,20 @@ test("a zip holds every file and folder", async () => {
     expect(kind).toBe("file");
     expect(Buffer.from(files[path] ?? []).equals(Buffer.from(await Bun.file(file).arrayBuffer()))).toBe(true);
   }
+});
+
+test("a zip that can no longer be read ends with an error", async () => {
+  const { folder, list } = await snapshotOf({ file: "content" });
+  await using _ = folder;
+  const path = join(folder.path, "archive.zip");
+  await writeFile(path, await bytesOf(await list(), "a-b", "zip"));
+  const read = async () => {
+    for await (const member of membersOf(path)) {
+      await rm(path, { force: true });
+      for await (const _ of member.content());
+    }
+  };
+  await expect(read()).rejects.toThrow("ENOENT");
 });
 
 test("a snapshot of more than 4 GiB is no zip", async () => {
