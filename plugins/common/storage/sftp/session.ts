@@ -66,8 +66,12 @@ export class SftpSession {
           return refusal === undefined;
         },
       });
-      session = new SftpSession(client, await opened.promise, options);
-      return session;
+      const sftp = await opened.promise;
+      const made = new SftpSession(client, sftp, options);
+      session = made;
+      // The connection may outlive it, and ssh2 takes further requests that nobody will answer.
+      sftp.once("close", () => made.fail("the server ended the SFTP channel"));
+      return made;
     } catch (error) {
       client.destroy();
       throw refusal ?? connectError(target, user, methods, error);
