@@ -132,6 +132,11 @@ export class Files {
 
   /** SFTP's own rename does not replace. Source: draft-ietf-secsh-filexfer-02, section 6.5. */
   async renameIfAbsent(from: string, to: string, what: string): Promise<void> {
+    // Some servers' does (those written in Go hand it to the system): what was there before at least is noticed.
+    const before = await this.stat(to).catch((error: unknown) => {
+      if (!isAbsence(error)) throw error;
+    });
+    if (before !== undefined) throw new StorageError("exists", `Cannot ${what}: there is such a file`);
     try {
       await this.session.request(what, (sftp, callback) => sftp.rename(from, to, done(callback)));
     } catch (error) {
