@@ -46,6 +46,26 @@ test("the test server's check of signatures is that of Bun's client too", async 
   ).toContain("SignatureDoesNotMatch");
 });
 
+test("a server that refuses conditional writes takes objects all the same, and none is replaced that is seen", async () => {
+  let refused = 0;
+  server.intercept = (request) => {
+    if (request.headers.get("if-none-match") === null) return undefined;
+    refused++;
+    return failure(request, 501, "NotImplemented");
+  };
+  await using storage = await open(settings({ part_size: "5MiB" }));
+  for (const [name, content] of [
+    ["conditional/small", Buffer.from("small")],
+    ["conditional/large", large],
+  ] as const) {
+    await storage.put(name, content, { ifAbsent: true });
+    expect(sha256(await collect((await storage.get(name)).stream, large.length))).toBe(sha256(content));
+    expect((await failureOf(storage.put(name, Buffer.from("other"), { ifAbsent: true }))).kind).toBe("exists");
+  }
+  expect(refused).toBe(1);
+  expect(server.requests.filter((request) => request.startsWith("DELETE"))).toEqual([]);
+});
+
 describe("check() says what is wrong and what would help:", () => {
   const wrong: readonly [string, Partial<S3Input>, string, string][] = [
     [

@@ -2,11 +2,12 @@
 import type { Measured } from "../content.ts";
 import { StorageError } from "../errors.ts";
 import type { PutOptions } from "../storage.ts";
-import type { S3Client } from "./client.ts";
+import type { S3Client, S3Request } from "./client.ts";
 import { escapeXml, textOf } from "./xml.ts";
 
 const maxParts = 10_000;
 const maxPartBytes = 5 * 2 ** 30;
+const serversWithoutConditions = new WeakSet<S3Client>();
 
 export interface Uploaded {
   readonly etag: string | undefined;
@@ -29,20 +30,32 @@ export async function upload(
 ): Promise<Uploaded> {
   const what = `write s3://${client.target.bucket}/${key}`;
   const { signal } = options;
-  const condition: Record<string, string> = options.ifAbsent ? { "if-none-match": "*" } : {};
   const parts = collectParts(content.chunks, partSizes(options));
   try {
     const first = await parts.next();
     if (first.done || first.value.isLast) {
       const body = first.done ? new Uint8Array() : first.value.bytes;
       const sha256 = content.sha256();
-      const headers = { ...condition, "content-type": "application/octet-stream", "x-amz-meta-sha256": sha256 };
-      const answer = await client.send({ method: "PUT", what, key, headers, body, signal });
+      const headers = { "content-type": "application/octet-stream", "x-amz-meta-sha256": sha256 };
+      const answer = await sendLast({ method: "PUT", what, key, headers, body, signal });
       return { etag: etagOf(answer.headers.get("etag")), modified: serverTime(answer.headers, client), sha256 };
     }
     return await multipart(first.value.bytes);
   } finally {
     await parts.return(undefined);
+  }
+
+  /** Sends the request that makes the object. Some servers refuse a condition: they have only been asked for the object before. */
+  async function sendLast(request: S3Request): ReturnType<S3Client["send"]> {
+    if (!options.ifAbsent || serversWithoutConditions.has(client)) return await client.send(request);
+    try {
+      return await client.send({ ...request, headers: { ...request.headers, "if-none-match": "*" } });
+    } catch (error) {
+      if (!(error instanceof StorageError && error.message.includes("NotImplemented"))) throw error;
+      const answer = await client.send(request);
+      serversWithoutConditions.add(client);
+      return answer;
+    }
   }
 
   async function multipart(firstPart: Uint8Array): Promise<Uploaded> {
@@ -76,15 +89,7 @@ export async function upload(
         (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escapeXml(etag)}</ETag></Part>`,
       );
       const body = Buffer.from(`<CompleteMultipartUpload>${list.join("")}</CompleteMultipartUpload>`);
-      const answer = await client.send({
-        method: "POST",
-        what,
-        key,
-        query: { uploadId },
-        headers: condition,
-        body,
-        signal,
-      });
+      const answer = await sendLast({ method: "POST", what, key, query: { uploadId }, body, signal });
       // The status was sent long before the outcome: only the result says that there is an object.
       if (!/<CompleteMultipartUploadResult[\s/>]/.test(answer.text)) {
         throw new StorageError("unavailable", `Cannot ${what}: the answer does not say that the upload is complete`);
