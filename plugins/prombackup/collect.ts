@@ -29,7 +29,8 @@ export function collector(
     });
     wasUp = flags !== undefined;
     notices.saw({ snapshots, adminApiEnabled: flags?.adminApiEnabled });
-    server.verifications.keepOnly(snapshots.map(({ name }) => name));
+    // Not of those that could be looked at: one that cannot be read for a moment stays the last that was verified.
+    server.verifications.keepOnly(await server.store.names());
 
     const seconds = (moment: Moment) => {
       const ms = state.time(moment);
