@@ -6,13 +6,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { decode, encode, extensionOf } from "../codec/codec.ts";
-import { CodecError } from "../codec/errors.ts";
+import { encode, extensionOf } from "../codec/codec.ts";
 import type { CodecSettings } from "../codec/settings.ts";
-import { messageOf, StorageError } from "../storage/errors.ts";
+import { StorageError } from "../storage/errors.ts";
 import type { OperationOptions, PutResult, Storage, StoredObject } from "../storage/storage.ts";
 import { type ArchivedFile, archivedFile } from "./archived-file.ts";
-import { contentFlaw, Head, headBytes, mostBytes } from "./content.ts";
+import { contentFlaw, Head } from "./content.ts";
 import { WalArchiveError } from "./errors.ts";
 import {
   archiveFolder,
@@ -22,6 +21,7 @@ import {
   objectNameOf,
   type WalFileName,
 } from "./object-names.ts";
+import { drain, ObjectReader, type Take } from "./object-reader.ts";
 import type { Fetched, PutOptions, ReadOptions, Stored } from "./transfers.ts";
 
 export type { ArchivedFile } from "./archived-file.ts";
@@ -47,6 +47,7 @@ export class WalArchive implements AsyncDisposable {
   /** Where its files are looked for. */
   readonly folders: readonly Folder[];
   readonly #listsCheaply: boolean;
+  readonly #reader: ObjectReader;
   /** Where the last file was found: the next one is likely beside it. */
   #likely: { readonly folder: Folder; readonly extension: string };
 
@@ -56,6 +57,7 @@ export class WalArchive implements AsyncDisposable {
     this.#extension = extensionOf(codec);
     this.folders = folders;
     this.#listsCheaply = listsCheaply;
+    this.#reader = new ObjectReader(storage, codec.encryption_password);
     this.#likely = { folder: archiveFolder, extension: this.#extension };
   }
 
@@ -163,19 +165,12 @@ export class WalArchive implements AsyncDisposable {
 
   /** Reads one object to its end and keeps nothing. @throws {WalArchiveError} `absent`, `damaged`, `password`. */
   async verify(object: Pick<ArchivedFile, "name" | "objectName">, options: ReadOptions = {}): Promise<Fetched> {
-    return this.#readObject(checkWalFileName(object.name), object.objectName, options, drain);
+    return this.#reader.read(checkWalFileName(object.name), object.objectName, options, drain);
   }
 
   /** The first bytes of one object, decoded; {@link contentFlaw} wants to see as many. The rest is not looked at. @throws {WalArchiveError} */
   async head(object: Pick<ArchivedFile, "name" | "objectName">, options: ReadOptions = {}): Promise<Uint8Array> {
-    const untilFull: Take = async (stream) => {
-      let read = 0;
-      for await (const chunk of stream) {
-        read += chunk.byteLength;
-        if (read >= headBytes) return;
-      }
-    };
-    return (await this.#decodeObject(checkWalFileName(object.name), object.objectName, options, untilFull)).head;
+    return await this.#reader.head(checkWalFileName(object.name), object.objectName, options);
   }
 
   /** All files of WAL, those of one folder in the order of their names. @param options `startsWith`: of the files' names. */
@@ -259,7 +254,7 @@ export class WalArchive implements AsyncDisposable {
   /** S3 refuses so what was moved to Glacier: another file can be stored all the same. */
   async #readToCompare(name: WalFileName, objectName: string, file: string, options: PutOptions): Promise<Fetched> {
     try {
-      return await this.#readObject(name, objectName, options, drain);
+      return await this.#reader.read(name, objectName, options, drain);
     } catch (error) {
       if (!(error instanceof StorageError && error.kind === "access-denied")) throw error;
       const message = `Cannot archive ${file}: what is there already cannot be compared with it: ${error.message}`;
@@ -277,7 +272,7 @@ export class WalArchive implements AsyncDisposable {
     let failure: unknown;
     if (likely !== undefined) {
       try {
-        return await this.#readObject(name, likely, options, take);
+        return await this.#reader.read(name, likely, options, take);
       } catch (error) {
         if (!(error instanceof WalArchiveError)) throw error;
         if (error.kind !== "absent") failure = error;
@@ -287,7 +282,7 @@ export class WalArchive implements AsyncDisposable {
     for (const candidate of isPartial ? found.toSorted(newestFirst) : found) {
       if (candidate.objectName === likely) continue;
       try {
-        const fetched = await this.#readObject(name, candidate.objectName, options, take);
+        const fetched = await this.#reader.read(name, candidate.objectName, options, take);
         if (!isPartial) this.#likely = candidate;
         return fetched;
       } catch (error) {
@@ -298,62 +293,7 @@ export class WalArchive implements AsyncDisposable {
     if (failure !== undefined) throw failure;
     throw new WalArchiveError("absent", `There is no ${name.name} in ${this.description}`);
   }
-
-  async #readObject(name: WalFileName, objectName: string, options: ReadOptions, take: Take): Promise<Fetched> {
-    const fetched = await this.#decodeObject(name, objectName, options, take);
-    const flaw = contentFlaw(name, fetched, options.segmentSizeBytes);
-    if (flaw !== undefined) throw this.#damaged(objectName, flaw);
-    return fetched;
-  }
-
-  /** As much of an object as `take` reads. */
-  async #decodeObject(name: WalFileName, objectName: string, options: ReadOptions, take: Take): Promise<Fetched> {
-    const { signal, mostBytes: mostWanted = Number.POSITIVE_INFINITY } = options;
-    const { encryption_password: password } = this.#codec;
-    const head = new Head();
-    const hash = createHash("sha256");
-    let sizeBytes = 0;
-    let storedBytes = 0;
-    async function* watched(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-      for await (const chunk of stream) {
-        signal?.throwIfAborted();
-        head.add(chunk);
-        hash.update(chunk);
-        sizeBytes += chunk.byteLength;
-        yield chunk;
-      }
-    }
-    try {
-      const { stream, object } = await this.storage.get(objectName, withSignal(signal));
-      storedBytes = object.sizeBytes;
-      const limits = {
-        maxBytes: Math.min(mostBytes(name), mostWanted),
-        ...(password === undefined ? {} : { password }),
-      };
-      await take(watched(decode(stream, objectName, limits)));
-    } catch (error) {
-      if (error instanceof CodecError) {
-        const damaged = this.#damaged(objectName, messageOf(error), { cause: error });
-        if (error.kind !== "password") throw damaged;
-        throw new WalArchiveError("password", `${damaged.message}; check encryption.passphrase`, { cause: error });
-      }
-      if (error instanceof StorageError && error.kind === "not-found")
-        throw new WalArchiveError("absent", `There is no ${objectName} in ${this.description}`, { cause: error });
-      throw error;
-    }
-    return { objectName, storedBytes, sizeBytes, sha256: hash.digest("hex"), head: head.bytes };
-  }
-
-  #damaged(objectName: string, found: string, options?: ErrorOptions): WalArchiveError {
-    return new WalArchiveError("damaged", `Cannot use ${objectName} of ${this.description}: ${found}`, options);
-  }
 }
-
-/** Reads a stream to its end. */
-type Take = (stream: AsyncIterable<Uint8Array>) => Promise<void>;
-const drain: Take = async (stream) => {
-  for await (const _ of stream);
-};
 
 const newestFirst = (one: ArchivedFile, other: ArchivedFile) => other.modified.getTime() - one.modified.getTime();
 const withSignal = (signal?: AbortSignal) => (signal === undefined ? {} : { signal });
