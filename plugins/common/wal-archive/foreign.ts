@@ -23,19 +23,24 @@ export async function foreignSystem(
   for await (const file of archive.list(options)) {
     if (file.kind !== "segment" && file.kind !== "partial") continue;
     if (newest.size === 0) {
-      oldest = await identifierOf(archive, file, options);
+      oldest = await systemIdentifierOf(archive, file, options);
       if (oldest === undefined || oldest === systemIdentifier) return undefined;
     }
     newest.set(`${file.folder} ${file.base.slice(0, 8)}`, file);
   }
   for (const file of newest.values()) {
-    const found = await identifierOf(archive, file, options);
+    const found = await systemIdentifierOf(archive, file, options);
     if (found === undefined || found === systemIdentifier) return undefined;
   }
   return oldest;
 }
 
-async function identifierOf(archive: WalArchive, file: ArchivedFile, options: OperationOptions) {
+/** Undefined where the segment cannot be used, or is not given out: verification tells of those. @throws {StorageError} The archive cannot tell. */
+export async function systemIdentifierOf(
+  archive: WalArchive,
+  file: ArchivedFile,
+  options: OperationOptions,
+): Promise<string | undefined> {
   try {
     return parseSegmentHeader(await archive.head(file, options))?.systemIdentifier;
   } catch (error) {

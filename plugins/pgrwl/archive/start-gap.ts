@@ -1,12 +1,13 @@
 /** Whether WAL is missing between an archive that could not be asked at the start and where reception began then. */
 import { readFile } from "node:fs/promises";
-import { parseSegmentHeader } from "../../common/postgres/segment-header.ts";
 import { type Ancestor, historyFileName, parseTimelineHistory } from "../../common/postgres/timeline-history.ts";
 import { formatSegmentName, segmentAt } from "../../common/postgres/wal-segments.ts";
-import { codeOf, StorageError } from "../../common/storage/errors.ts";
+import { codeOf } from "../../common/storage/errors.ts";
 import type { WalArchive } from "../../common/wal-archive/archive.ts";
+import type { ArchivedFile } from "../../common/wal-archive/archived-file.ts";
 import { checkContinuity, type MissingSegments } from "../../common/wal-archive/continuity.ts";
 import { WalArchiveError } from "../../common/wal-archive/errors.ts";
+import { systemIdentifierOf } from "../../common/wal-archive/foreign.ts";
 import type { LocalFiles } from "./local-files.ts";
 
 /** Where reception began, and of what. */
@@ -39,12 +40,13 @@ export async function findStartGap(
   const start = formatSegmentName({ timeline, number }, segmentSizeBytes);
   // Those that are here first: what is archived and deleted meanwhile must not be missing from both.
   const segments = new Set([start, ...files.segments().map(({ name }) => name)]);
-  let last: string | undefined;
-  for await (const { kind, name } of archive.list({ signal })) {
+  let last: ArchivedFile | undefined;
+  for await (const file of archive.list({ signal })) {
+    const { kind, name } = file;
     if (kind !== "segment") continue;
     segments.add(name);
     const isBefore = positionOf(name) < positionOf(start);
-    if (isBefore && (last === undefined || positionOf(name) > positionOf(last))) last = name;
+    if (isBefore && (last === undefined || positionOf(name) > positionOf(last.name))) last = file;
   }
   if (last === undefined || number === 0) return { missing: undefined, foreign: undefined };
   const histories = new Map([[timeline, await historyOf(timeline, archive, files, signal)]]);
@@ -52,19 +54,8 @@ export async function findStartGap(
   const missing = checkContinuity({ segments, histories, segmentSizeBytes }).gaps.find(
     (gap) => positionOf(gap.first) <= previous && previous <= positionOf(gap.last),
   );
-  const found = await systemIdentifierOf(last, archive, signal);
+  const found = await systemIdentifierOf(archive, last, { signal });
   return { missing, foreign: found === systemIdentifier ? undefined : found };
-}
-
-/** Undefined where the segment cannot be used, or S3 does not give it out, moved to Glacier: verification tells of those. */
-async function systemIdentifierOf(name: string, archive: WalArchive, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    return parseSegmentHeader((await archive.read(name, { signal })).head)?.systemIdentifier;
-  } catch (error) {
-    const isRefused = error instanceof StorageError && error.kind === "access-denied";
-    if (error instanceof WalArchiveError || isRefused) return undefined;
-    throw error;
-  }
 }
 
 /** None for the first timeline, or where the history is in neither place. */
