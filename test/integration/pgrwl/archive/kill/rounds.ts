@@ -38,7 +38,8 @@ export interface UploadRoundsResult {
 
 const slot = "holdfast";
 const passphrase = "geheim";
-const codecs = [{}, { compression: "zstd" }, { compression: "gzip" }, { encryption: { passphrase } }] as const;
+const encrypted = { encryption: { passphrase } };
+const codecs = [{}, { compression: "zstd" }, { compression: "gzip" }, encrypted];
 
 /** @throws {Error} A segment is missing, or is not what the server has; the message has the seed and the round. */
 export async function runUploadRounds({ seed, count, kind, onRound }: UploadRounds): Promise<UploadRoundsResult> {
@@ -63,7 +64,8 @@ export async function runUploadRounds({ seed, count, kind, onRound }: UploadRoun
   for (let round = 1; round <= count; round++) {
     onRound?.(round);
     try {
-      agent = await startAgent(configuration(directory, place, server, chance), { waitReady: false });
+      const codec = chance.pick(codecs);
+      agent = await startAgent(configuration(directory, place, codec, server, chance), { waitReady: false });
       await write(server, chance.integer(2, 7));
       // Not a wait for something: the moment itself is what is tried.
       await Bun.sleep(chance.integer(0, 900));
@@ -79,7 +81,8 @@ export async function runUploadRounds({ seed, count, kind, onRound }: UploadRoun
     }
   }
   try {
-    agent = await startAgent(configuration(directory, place, server, chance));
+    // With the passphrase: what is archived encrypted and still here can be compared only so, and leaves only then.
+    agent = await startAgent(configuration(directory, place, encrypted, server, chance));
     const wanted = segmentAt(parseLsn((await server.psql("SELECT pg_current_wal_lsn()")).trim()) ?? 0n, mib) - 1;
     const isArchived = async () => (await namesIn(archive)).includes(nameOf(wanted));
     await waitFor("the last segment to be archived", isArchived, 60_000);
@@ -99,10 +102,16 @@ export async function runUploadRounds({ seed, count, kind, onRound }: UploadRoun
   return check.result();
 }
 
-function configuration(directory: string, { storage }: ArchivePlace, server: PostgresServer, chance: Chance): string {
+function configuration(
+  directory: string,
+  { storage }: ArchivePlace,
+  codec: object,
+  server: PostgresServer,
+  chance: Chance,
+): string {
   const archive = {
     storage,
-    ...chance.pick(codecs),
+    ...codec,
     keep_local: chance.integer(0, 3),
     concurrency: chance.integer(1, 5),
     ship_partial: chance.isLess(0.5) ? "1s" : "0s",
