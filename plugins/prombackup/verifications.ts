@@ -21,6 +21,8 @@ export class Verifications {
   readonly #log: Log;
   readonly #now: () => number;
   #last: Promise<unknown> = Promise.resolve();
+  /** Those that have not begun, by snapshot. */
+  readonly #waiting = new Map<string, Promise<VerifiedSnapshot | undefined>>();
 
   constructor(deps: { store: SnapshotStore; state: State; holds: Holds; series: Series; log: Log; now: () => number }) {
     this.#store = deps.store;
@@ -39,7 +41,14 @@ export class Verifications {
 
   /** @returns Undefined where there is no such snapshot. @throws {Error} It cannot be listed, or the signal was aborted. */
   verify(name: string, signal: AbortSignal): Promise<VerifiedSnapshot | undefined> {
-    const mine = this.#last.then(() => this.#verify(name, signal));
+    // It will see what the one sees that is asked for now.
+    const waiting = this.#waiting.get(name);
+    if (waiting) return waiting;
+    const mine = this.#last.then(() => {
+      this.#waiting.delete(name);
+      return this.#verify(name, signal);
+    });
+    this.#waiting.set(name, mine);
     // Two at once would only take the disk from each other.
     this.#last = mine.catch(() => {});
     return mine;

@@ -159,3 +159,14 @@ test("what was verified is known again when the folder was away for a while", as
   const report = (await (await server.post("/api/prune")).json()) as Report;
   expect(report.skipped).toEqual([{ name: withHeadName, reason: "last_verified" }]);
 });
+
+test("verifications of one snapshot that wait are one", async () => {
+  await using fixture = await snapshotFolderFixture();
+  await using server = await startSnapshotServer({ folder: fixture.path });
+  const wish = `http://127.0.0.1/api/verify?name=${skipHeadName}`;
+  // Not through a port: all are there before the first has been met.
+  const wishes = Array.from({ length: 20 }, () => server.test.instance.http?.request(wish, { method: "POST" }));
+  for (const answer of await Promise.all(wishes)) expect(await answer?.json()).toMatchObject({ ok: true, blocks: 2 });
+  const done = await server.sample('prombackup_server_verifications_total{result="success"}');
+  expect(done).toBeLessThan(3);
+});
