@@ -1,5 +1,6 @@
 /** `holdfast snapshot restore`: a verified snapshot in an empty data folder, or nothing. */
-import { cp, mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { renameSync, rmdirSync, rmSync } from "node:fs";
+import { cp, mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { unpackSnapshot } from "../../plugins/common/archive/snapshot-archive.ts";
 import { syncFolder, syncTree } from "../../plugins/common/archive/write-all.ts";
@@ -12,7 +13,7 @@ import { parseDuration } from "../sdk/index.ts";
 import { endOnStop } from "../system/signals.ts";
 import { type Command, type FlagValues, UsageError } from "./command.ts";
 import { copyBackup, findBackup, readManifest } from "./snapshot/backup-files.ts";
-import { claimDataFolder } from "./snapshot/data-folder.ts";
+import { claimDataFolder, stagingPrefix } from "./snapshot/data-folder.ts";
 import { reportText } from "./snapshot/inspect.ts";
 import { Progress } from "./snapshot/progress.ts";
 import { openTarget, targetFlags } from "./snapshot/target.ts";
@@ -49,7 +50,8 @@ export const command: Command = {
     const folder = resolve(target);
     await using storage = await openTarget(flags);
     const wasMade = await claimDataFolder(folder);
-    const staging = join(folder, `.restore-${Bun.randomUUIDv7()}`);
+    const staging = join(folder, `${stagingPrefix}${Bun.randomUUIDv7()}`);
+    endOnStop(() => discard(staging, wasMade ? folder : undefined));
     try {
       await mkdir(staging);
       const progress = new Progress("Restoring", !flags.isSet("quiet"));
@@ -77,6 +79,18 @@ export const command: Command = {
     }
   },
 };
+
+/** Removes what a restore has made that is told to stop. */
+function discard(staging: string, made: string | undefined): void {
+  // A file that was being made may come into a folder that is being removed.
+  for (let attempts = 0; attempts < 10; attempts++) {
+    try {
+      rmSync(staging, { recursive: true, force: true });
+      if (made !== undefined) rmdirSync(made);
+      return;
+    } catch {}
+  }
+}
 
 interface Wanted {
   readonly blocks: ReadonlySet<string> | undefined;
@@ -189,8 +203,9 @@ async function publish(staging: string, folder: string): Promise<string[]> {
   await claimDataFolder(folder, basename(staging));
   const moved: string[] = [];
   try {
+    // In one turn, so that no signal comes in between.
     for (const ulid of blocks) {
-      await rename(join(staging, ulid), join(folder, ulid));
+      renameSync(join(staging, ulid), join(folder, ulid));
       moved.push(ulid);
     }
   } catch (error) {

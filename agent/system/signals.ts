@@ -44,7 +44,10 @@ export function onStop(handler: (signal: StopSignal) => void): void {
   if (stopSignal !== undefined) handler(stopSignal);
 }
 
-/** For commands that have nothing to tidy: the first SIGINT or SIGTERM ends the process, with status 130 or 143. */
-export function endOnStop(): void {
-  onStop((signal) => process.exit(exitStatus[signal]));
+/** The first SIGINT or SIGTERM ends the process, with status 130 or 143, once `tidy` has returned. */
+export function endOnStop(tidy?: () => void): void {
+  onStop((signal) => {
+    tidy?.();
+    process.exit(exitStatus[signal]);
+  });
 }

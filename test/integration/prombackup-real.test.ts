@@ -197,6 +197,31 @@ describeWith(["prometheus"], "a folder to restore into", () => {
     await expect(claimDataFolder(prometheus.dataFolder)).rejects.toThrow(refusal);
   });
 
+  test("is refused while another process has its lock", async () => {
+    await using folder = await createFolder("holdfast-restore");
+    const lock = join(folder.path, "lock");
+    await writeFile(lock, "");
+    expect(await claimDataFolder(folder.path)).toBe(false);
+    // A server takes it so: flock, exclusive.
+    const holder = Bun.spawn(["flock", "-x", lock, "sh", "-c", "echo locked; read -r line"], {
+      stdin: "pipe",
+      stdout: "pipe",
+    });
+    await holder.stdout.getReader().read();
+    await expect(claimDataFolder(folder.path)).rejects.toThrow("a Prometheus runs on it, stop that first");
+    holder.stdin.end();
+    await holder.exited;
+    expect(await claimDataFolder(folder.path)).toBe(false);
+  });
+
+  test("is refused with what a killed restore has left in it, by name", async () => {
+    await using folder = await createFolder("holdfast-restore");
+    await mkdir(join(folder.path, ".restore-1"));
+    await expect(claimDataFolder(folder.path)).rejects.toThrow(
+      "another restore is at work in it, or was killed; if none is, remove .restore-1",
+    );
+  });
+
   test("is looked at again before the blocks go there: what is ours is no obstacle, anything else is", async () => {
     await using folder = await createFolder("holdfast-restore");
     await mkdir(join(folder.path, ".restore-1"));

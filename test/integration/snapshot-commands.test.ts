@@ -12,6 +12,7 @@ import {
   withHeadName,
 } from "../harness/snapshot-fixture.ts";
 import { prometheusAnswering, type SnapshotServer, startSnapshotServer } from "../harness/snapshot-server.ts";
+import { waitFor } from "../harness/wait.ts";
 
 const main = new URL("../../agent/main.ts", import.meta.url).pathname;
 const block = "01M7YES8CFHH15SSVT05T7XN09";
@@ -374,6 +375,27 @@ describe("verify and restore", () => {
     await refusedArchive(folder.path, "w.tar", "is in it twice");
     await writeFile(join(folder.path, "v.tar"), "nothing of the kind");
     await refusedArchive(folder.path, "v.tar", "is no archive");
+  });
+
+  test("restore that is told to stop leaves nothing behind", async () => {
+    await using folder = await createFolder("holdfast-restore");
+    const sha256_hex = "ab".repeat(32);
+    const content = { path: `${block}/index`, size_bytes: 1, sha256_hex };
+    const completed = "2026-11-19T16:00:00Z";
+    const manifest = { version: 1, name: skipHeadName, completed, verified: true, blocks: [], files: [content] };
+    await mkdir(join(folder.path, "backups"));
+    await mkdir(join(folder.path, "files", "ab"), { recursive: true });
+    // Whoever opens it waits for a writer.
+    await Bun.$`mkfifo ${join(folder.path, "files", "ab", sha256_hex)}`;
+    const backup = join(folder.path, "backups", `${skipHeadName}.json`);
+    await writeFile(backup, JSON.stringify(manifest));
+    const data = join(folder.path, "data");
+    const child = Bun.spawn([process.execPath, main, "snapshot", "restore", backup, data], { stderr: "ignore" });
+    const hasBegun = async () => (await readdir(data, { recursive: true }).catch(() => [])).length > 2;
+    await waitFor("a file to be restored", hasBegun);
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(130);
+    expect((await readdir(folder.path)).sort()).toEqual(["backups", "files"]);
   });
 
   function fixChecksum(header: Buffer): void {

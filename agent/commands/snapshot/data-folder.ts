@@ -1,9 +1,13 @@
 /** The folder that a Prometheus will be started on: whether it may be restored into. */
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { tryLock } from "../../../plugins/common/system/libc.ts";
 
 /** What may be in a folder that counts as empty: what a file system or a stopped Prometheus leaves. */
 const harmless: ReadonlySet<string> = new Set(["lost+found", "lock", "queries.active"]);
+
+/** What the name of a folder begins with in which a restore prepares its blocks. */
+export const stagingPrefix = ".restore-";
 
 /**
  * Makes the folder where it is missing.
@@ -25,6 +29,12 @@ export async function claimDataFolder(folder: string, own?: string): Promise<boo
     throw new Error(`Cannot restore into ${folder}: a Prometheus runs on it, stop that first`);
   }
   const found = names.filter((name) => !harmless.has(name) && name !== own);
+  const left = found.find((name) => name.startsWith(stagingPrefix));
+  if (left !== undefined) {
+    throw new Error(
+      `Cannot restore into ${folder}: another restore is at work in it, or was killed; if none is, remove ${left}`,
+    );
+  }
   if (found.length > 0) {
     const shown = found.slice(0, 3).join(", ");
     const more = found.length > 3 ? ` and ${found.length - 3} more` : "";
@@ -33,9 +43,12 @@ export async function claimDataFolder(folder: string, own?: string): Promise<boo
   return false;
 }
 
-/** Whether a process holds a lock on the file. Source: proc(5), /proc/locks: `1: FLOCK ADVISORY WRITE PID MAJ:MIN:INODE 0 EOF`. */
+/** Whether a Prometheus holds its lock: flock, which a container does not hide as it hides /proc/locks. */
 async function isLocked(file: string): Promise<boolean> {
-  const { ino } = await stat(file);
-  const locks = await readFile("/proc/locks", "utf8").catch(() => "");
-  return locks.split("\n").some((line) => line.split(/\s+/)[5]?.split(":")[2] === String(ino));
+  const handle = await open(file, "r+");
+  try {
+    return !tryLock(handle.fd);
+  } finally {
+    await handle.close();
+  }
 }
