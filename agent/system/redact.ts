@@ -3,17 +3,29 @@
 /** Shorter ones would blank out ordinary words, and protect nothing. */
 const shortestSecret = 4;
 
+/** A line of a secret that gives something of it away: one of a private key has 64 characters. */
+const shortestLine = 16;
+
 /**
- * Replaces every occurrence of a secret by `[redacted]`: as it is, and as it stands in a URL (percent-encoded).
+ * Replaces every occurrence of a secret by `[redacted]`: as it is, as it stands in a URL (percent-encoded) and in quotes (as JSON
+ * escapes it); one of several lines also as a message on one line has it, and each long line of it.
  * Secrets of fewer than four characters are left alone.
  */
 export function createRedactor(secrets: readonly string[]): (text: string) => string {
   const spellings = secrets
     .filter((secret) => secret.length >= shortestSecret)
-    .flatMap((secret) => [secret, encodeURIComponent(secret.toWellFormed())]);
+    .flatMap((secret) => [secret, ...onOneLine(secret)])
+    .flatMap((text) => [text, encodeURIComponent(text.toWellFormed()), JSON.stringify(text).slice(1, -1)]);
   if (spellings.length === 0) return (text) => text;
   // The longest first: one secret may be the beginning of another.
   const sorted = [...new Set(spellings)].sort((one, other) => other.length - one.length);
   const pattern = new RegExp(sorted.map((spelling) => RegExp.escape(spelling)).join("|"), "g");
   return (text) => text.replace(pattern, "[redacted]");
+}
+
+/** What becomes of a secret of several lines in a message, which has one and may be cut. */
+function onOneLine(secret: string): string[] {
+  if (!secret.includes("\n")) return [];
+  const lines = secret.split("\n").map((line) => line.trim());
+  return [secret.replace(/\s*\n\s*/g, "; "), ...lines.filter((line) => line.length >= shortestLine)];
 }

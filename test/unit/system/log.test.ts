@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
 import fc from "fast-check";
+import { messageOf } from "../../../agent/host/failures.ts";
 import { createStderrWriter, LogSink } from "../../../agent/system/log.ts";
 import { formatRecord } from "../../../agent/system/logfmt.ts";
 import { createRedactor } from "../../../agent/system/redact.ts";
@@ -106,6 +107,17 @@ test("secrets are shown neither in messages nor in fields, also not inside a URL
   log.error("Cannot log in with s3cr/et", { url: "postgres://me:s3cr%2Fet@db", word: "abc" });
   expect(lines.join("")).not.toMatch(/s3cr|et@db/);
   expect(lines.join("")).toContain("word=abc");
+});
+
+test("a secret is not shown in quotes either, and one of several lines not in a message that was brought to one", () => {
+  const password = 'pa"ss\\word';
+  const key = `-----BEGIN PRIVATE KEY-----\n${"A".repeat(64)}\n${"B".repeat(64)}\nCCCC==\n-----END PRIVATE KEY-----`;
+  const redact = createRedactor([password, key, "short\n\nlines"]);
+  const quoted = redact(messageOf({ code: 7, dsn: `password=${password}` }));
+  expect(quoted).toBe('{"code":7,"dsn":"password=[redacted]"}');
+  expect(redact(messageOf(new Error(`Cannot parse ${key}`)))).not.toMatch(/AAAA|BBBB/);
+  expect(redact(messageOf(new Error("Cannot parse short\n\nlines")))).toBe("Cannot parse [redacted]");
+  expect(redact(JSON.stringify({ key }))).toBe('{"key":"[redacted]"}');
 });
 
 test("a redactor leaves no secret of four or more characters in any text", () => {
