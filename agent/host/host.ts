@@ -217,7 +217,8 @@ export class Host {
         error instanceof PluginFailure ? error : new PluginFailure({ reason: "exception", message: messageOf(error) });
       worker.end(failure);
       if (tolerant) return { ...entry, prepared: failure };
-      return problem(`Cannot load plugin ${JSON.stringify(plugin)} of plugins.${config.name}: ${failure.message}`);
+      const found = createRedactor(config.secrets)(failure.message);
+      return problem(`Cannot load plugin ${JSON.stringify(plugin)} of plugins.${config.name}: ${found}`);
     }
   }
 }

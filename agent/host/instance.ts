@@ -29,8 +29,8 @@ export class Instance {
   readonly source: PluginSource;
   readonly history: History;
   readonly #dependencies: InstanceDependencies;
-  readonly #log: Log;
-  readonly #redact: (text: string) => string;
+  #log: Log;
+  #redact: (text: string) => string;
   readonly #stopping = new AbortController();
   readonly #backoff = new Backoff(firstBackoffMs, mostBackoffMs);
   readonly #startedAt = Date.now();
@@ -57,7 +57,7 @@ export class Instance {
     this.source = source;
     this.history = history;
     this.#dependencies = dependencies;
-    this.#log = dependencies.createLog({ instance: config.name, plugin: config.plugin }, config.secrets);
+    this.#log = logOf(dependencies, config);
     this.#redact = createRedactor(config.secrets);
     // A snapshot that a predecessor has left ages on.
     if (dependencies.snapshots.has(config.name)) this.#ageSnapshot();
@@ -88,9 +88,11 @@ export class Instance {
   get config(): InstanceConfig {
     return this.#config;
   }
-  /** Takes a configuration that differs in nothing which concerns the worker. */
+  /** Takes a configuration that differs in nothing which concerns the worker; what is a secret may differ. */
   relocate(config: InstanceConfig): void {
     this.#config = config;
+    this.#log = logOf(this.#dependencies, config);
+    this.#redact = createRedactor(config.secrets);
   }
   /** Fulfilled when the first collection has ended, or the plugin has failed before: with the failure, if it was one. */
   get firstCollection(): Promise<Failure | undefined> {
@@ -343,3 +345,6 @@ export class Instance {
     return text;
   }
 }
+
+const logOf = (dependencies: InstanceDependencies, { name, plugin, secrets }: InstanceConfig): Log =>
+  dependencies.createLog({ instance: name, plugin }, secrets);

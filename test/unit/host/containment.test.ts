@@ -211,6 +211,33 @@ test("secrets appear neither in the log nor in the status", async () => {
   expect(JSON.stringify(test.lines)).not.toContain("hunter2secret");
 });
 
+test("a plugin whose schema throws does not bring a secret into the problems of the configuration", async () => {
+  await using test = await startHost();
+  const source = pluginSource("parser", "return {};").replace(
+    "z.looseObject({})",
+    "z.object({ account: z.string().transform((text) => { throw new Error(`Cannot parse ${text}`); }) })",
+  );
+  await test.plugin("parser.ts", source);
+  const instance = { config: { account: "hunter2secret" }, secrets: ["hunter2secret"] };
+  const prepared = await test.host.prepare(test.config({ parser: instance }));
+  const problems = "problems" in prepared ? prepared.problems.map(({ message }) => message) : [];
+  expect(problems).toEqual(['Cannot load plugin "parser" of plugins.parser: Cannot parse [redacted]']);
+});
+
+test("a value that comes from a reference since the last reload is a secret from then on", async () => {
+  await using test = await startHost();
+  const source = `let n = 0; return { collect() { log.info("Connecting", { n: ++n, password: config.password }); } };`;
+  await test.plugin("leaky.ts", pluginSource("leaky", source));
+  const instance = { intervalSeconds: 0.05, config: { password: "hunter2secret" } };
+  await test.run({ leaky: instance });
+  const before = test.host.instance("leaky");
+  await test.run({ leaky: { ...instance, secrets: ["hunter2secret"] } });
+  const told = test.lines.length;
+  const line = await waitFor("a line", () => test.lines.slice(told).find(({ msg }) => msg === "Connecting"), 20_000);
+  expect(line.password).toBe("[redacted]");
+  expect(test.host.instance("leaky")).toBe(before as NonNullable<typeof before>);
+});
+
 test("a syntax error of a plugin is told with its place", async () => {
   await using test = await startHost();
   await test.plugin("bad.ts", "export default {\n  name: ;\n};\n");
