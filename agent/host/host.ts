@@ -145,10 +145,13 @@ export class Host {
     const starting = entries.filter((entry): entry is Starting => entry.prepared !== undefined);
     const spreadMs = (index: number, { intervalSeconds = 60 }: InstanceConfig) =>
       index * Math.min(mostSpreadMs, (intervalSeconds * 1000) / starting.length);
-    await Promise.all([
-      ...gone.map(([name, { instance }]) => this.#remove(name, instance)),
-      ...starting.map((entry, index) => this.#replace(entry, spreadMs(index, entry.config))),
-    ]);
+    const removed = Promise.all(gone.map(([name, { instance }]) => this.#remove(name, instance)));
+    const starts = starting.map(async (entry, index) => {
+      // It may be a removed one under another name: of its folder, slot or address there is one.
+      if (!this.#running.has(entry.config.name)) await removed;
+      await this.#replace(entry, spreadMs(index, entry.config));
+    });
+    await Promise.all([removed, ...starts]);
     for (const { config } of entries) this.instance(config.name)?.relocate(config);
     // In the order of the configuration, for those who read the status page.
     for (const { config } of entries) {

@@ -55,6 +55,21 @@ test("a changed plugin file, and a file that it imports, are a changed instance"
   await waitFor("the changed import", () => test.text().includes("p_value 4"));
 });
 
+test("an instance under another name starts when the one that had the name before has let go of everything", async () => {
+  await using test = await startHost();
+  const source = `mkdirSync(config.lock);
+    const g = metrics.gauge({ name: "p_value", help: "x" });
+    return { collect() { g.set(1); }, async stop() { await Bun.sleep(100); rmdirSync(config.lock); } };`;
+  await test.plugin("p.ts", pluginSource("p", source, 'import { mkdirSync, rmdirSync } from "node:fs";'));
+  const instance = { plugin: "p", config: { lock: `${test.pluginDir}/lock` } };
+  await test.run({ before: instance });
+  await waitFor("the series", () => test.text().includes("p_value 1"), 20_000);
+  await test.run({ after: instance });
+  expect(await test.host.instance("after")?.firstCollection).toBeUndefined();
+  expect(test.host.instance("after")?.status()).toMatchObject({ restarts: 0, lastError: undefined });
+  expect(test.text().match(/^p_value 1$/gm)).toHaveLength(1);
+});
+
 test("there is no moment without an instance's series while it is replaced", async () => {
   await using test = await startHost();
   const source = `const g = metrics.gauge({ name: "p_value", help: "x" });
