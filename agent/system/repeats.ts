@@ -17,8 +17,8 @@ export class Repeats {
   readonly #now: () => number;
   readonly #failing = new Map<string, Failing>();
 
-  /** @param now The clock, Unix milliseconds. */
-  constructor(now: () => number = Date.now) {
+  /** @param now A clock in milliseconds that never goes back. */
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setSystemTime, test } from "bun:test";
 import type { Log, LogFields, LogLevel } from "../../../agent/sdk/index.ts";
 import { Repeats } from "../../../agent/system/repeats.ts";
 
@@ -64,4 +64,20 @@ test("a forgotten key has nothing to recover from", () => {
   forget();
   recover();
   expect(levels()).toEqual(["warn"]);
+});
+
+test("a clock that is set back neither silences the reminders nor makes the time of a failure negative", () => {
+  const lines: LogFields[] = [];
+  const take = (_: string, fields: LogFields = {}) => void lines.push(fields);
+  const log: Log = { error: take, warn: take, info: take, debug: take };
+  const repeats = new Repeats();
+  try {
+    setSystemTime(Date.now() + 7_200_000);
+    repeats.failure(log, "main", "timeout", "Collection failed");
+    setSystemTime();
+    repeats.recovery(log, "main", "Collection works again");
+  } finally {
+    setSystemTime();
+  }
+  expect(lines.at(-1)?.failed_for_seconds).toBeGreaterThanOrEqual(0);
 });
