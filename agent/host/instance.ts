@@ -59,8 +59,6 @@ export class Instance {
     this.#dependencies = dependencies;
     this.#log = logOf(dependencies, config);
     this.#redact = createRedactor(config.secrets);
-    // A snapshot that a predecessor has left ages on.
-    if (dependencies.snapshots.has(config.name)) this.#ageSnapshot();
   }
 
   /**
@@ -69,6 +67,9 @@ export class Instance {
    * @param delayMs Time before the first collection, so that instances do not all begin at once.
    */
   start(prepared: Prepared | PluginFailure, delayMs = 0): void {
+    if (!(prepared instanceof PluginFailure)) this.#facts = prepared.facts;
+    // A snapshot that a predecessor has left ages on.
+    if (this.#dependencies.snapshots.has(this.config.name)) this.#ageSnapshot();
     this.#life ??= this.#live(prepared, delayMs);
   }
 
@@ -101,9 +102,6 @@ export class Instance {
   /** Path of the socket at which the instance's routes answer. */
   get socket(): string | undefined {
     return this.#socket;
-  }
-  get facts(): PluginFacts | undefined {
-    return this.#facts;
   }
   /** Whether the plugin has a `collect()`; true until that is known. */
   get collects(): boolean {
@@ -189,7 +187,7 @@ export class Instance {
     worker.listen((notice) => this.#hear(notice));
     const callOffs: (() => void)[] = [];
     try {
-      this.#facts = prepared?.facts ?? (await worker.load(this.source, loadDeadlineMs));
+      if (!prepared) this.#facts = await worker.load(this.source, loadDeadlineMs);
       const { name, config, labels } = this.config;
       const socket = this.#dependencies.socketPath();
       const { collects, routes } = await worker.setup({ name, config, labels, socket }, setupDeadlineMs);

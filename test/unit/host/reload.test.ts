@@ -70,6 +70,18 @@ test("an instance under another name starts when the one that had the name befor
   expect(test.text().match(/^p_value 1$/gm)).toHaveLength(1);
 });
 
+test("what a predecessor has left ages by the plugin's own interval", async () => {
+  await using test = await startHost();
+  const source = `const g = metrics.gauge({ name: "p_value", help: "x" });
+    return { collect() { if (config.isDown) throw new Error("down"); g.set(1); } };`;
+  await test.plugin("p.ts", pluginSource("p", source).replace("config:", 'defaults: { interval: "1s" }, config:'));
+  await test.run({ p: {} });
+  await waitFor("the series", () => test.text().includes("p_value 1"), 20_000);
+  await test.run({ p: { config: { isDown: true } } });
+  expect(test.text()).toContain("p_value 1");
+  await waitFor("the series to be dropped", () => test.text() === "", 20_000);
+}, 60_000);
+
 test("there is no moment without an instance's series while it is replaced", async () => {
   await using test = await startHost();
   const source = `const g = metrics.gauge({ name: "p_value", help: "x" });
