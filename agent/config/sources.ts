@@ -1,5 +1,5 @@
 /** The files of a configuration: the main one and those of `plugins.d` beside it, read into one set of entries. */
-import { readdir, stat } from "node:fs/promises";
+import { lstat, readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Problem } from "./config.ts";
 import { formatPlace } from "./problems.ts";
@@ -67,7 +67,9 @@ async function filesOfPluginsFolder(file: string, cwd: string, report: (problem:
       .sort()
       .map((name) => join(folder, name));
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return [];
+    const { code } = error as { code?: string };
+    // A link that leads nowhere, as to a mount that is gone, is no folder that never was: a reload would stop its instances.
+    if (code === "ENOENT" && !(await lstat(resolve(cwd, folder)).catch(() => undefined))) return [];
     report({ file: folder, line: 0, column: 0, message: `Cannot read the folder: ${reasonOf(error)}` });
     return [];
   }

@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { loadConfig } from "../../../agent/config/load.ts";
 import { formatProblem } from "../../../agent/config/problems.ts";
 import { type Files, problemsIn } from "./files.ts";
@@ -266,4 +269,17 @@ plugins:
   c: { listen: ":0" }
 `),
   ).toEqual([]);
+});
+
+test("a plugins.d that is a link to nowhere is a problem: its instances are not meant to be gone", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "holdfast-config-"));
+  try {
+    await Bun.write(join(folder, "holdfast.yml"), "plugins: {}\n");
+    await symlink(join(folder, "nonesuch"), join(folder, "plugins.d"));
+    const result = await loadConfig("holdfast.yml", { environment: {}, cwd: folder });
+    const problems = "problems" in result ? result.problems.map(formatProblem) : [];
+    expect(problems).toEqual(["plugins.d: Cannot read the folder: no such file"]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
