@@ -36,6 +36,7 @@ export class ConfigError extends Error {
 
 /** Time that each plugin has to load at the start, before the others go on without it. */
 const loadAtStartMs = 2_000;
+const isStopping: ReloadResult = { successful: false, message: "The agent is stopping" };
 /** Time that running requests have to end when the agent stops. */
 const drainMs = 5_000;
 
@@ -53,6 +54,7 @@ export class Agent {
   readonly #reloader = new Reloader(() => this.#reload());
   readonly #startedAt = Date.now() - process.uptime() * 1000;
   #config: AgentConfig | undefined;
+  #applying: Promise<void> | undefined;
   #isStopping = false;
   #lastReload: AgentStatus["lastReload"] = { at: Date.now(), successful: true, message: undefined };
   #lastReloadSuccessAt = Date.now();
@@ -114,18 +116,20 @@ export class Agent {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#serviceManager.stopping("Stopping");
-    await this.#reloader.idle();
+    // What is only being read or loaded is not waited for: it will not be applied any more.
+    await this.#applying?.catch(() => {});
     await Promise.all([this.#host.stop(), this.#ports.close(drainMs)]);
     this.#log.info("holdfast has stopped");
   }
 
   async #reload(): Promise<ReloadResult> {
-    if (this.#isStopping) return { successful: false, message: "The agent is stopping" };
+    if (this.#isStopping) return isStopping;
     this.#serviceManager.reloading();
     const failed = await this.#change().then(
       (problems) => problems.map(formatProblem),
       (error: unknown) => [messageOf(error)],
     );
+    if (this.#isStopping) return isStopping;
     const successful = failed.length === 0;
     const at = Date.now();
     this.#lastReload = { at, successful, message: successful ? undefined : failed.join("\n") };
@@ -147,7 +151,12 @@ export class Agent {
     const { config } = read;
     const prepared = await this.#host.prepare(config);
     if ("problems" in prepared) return prepared.problems;
-    await this.#applyWhole(config, prepared.plan);
+    if (this.#isStopping) {
+      this.#host.abandon(prepared.plan);
+      return [];
+    }
+    this.#applying = this.#applyWhole(config, prepared.plan);
+    await this.#applying;
     configureLog(config.log);
     this.#warnOfOpenFiles(config);
     return [];

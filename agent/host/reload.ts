@@ -30,9 +30,4 @@ export class Reloader {
       });
     return this.#next;
   }
-
-  /** Fulfilled when no reload runs. */
-  async idle(): Promise<void> {
-    while (this.#running) await this.#running.catch(() => {});
-  }
 }

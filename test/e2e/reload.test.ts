@@ -129,3 +129,19 @@ test("a reload moves addresses: the new one answers, the old one ends, an unusab
   expect(await answers(second)).toBe(true);
   expect(await (await fetch(`http://127.0.0.1:${own}/`)).text()).toBe("root of routes");
 });
+
+test("an agent that is stopped while a reload loads a plugin waits for no import, and starts nothing any more", async () => {
+  const slow = `import { existsSync, writeFileSync } from "node:fs";
+    import { definePlugin, z } from "holdfast";
+    writeFileSync("importing", "");
+    while (!existsSync("go")) await Bun.sleep(20);
+    export default definePlugin({ name: "slow", description: "x", config: z.object({}), setup: () => ({}) });`;
+  await using agent = await startAgent(`${head}  tick: { interval: 1s }\n`, {
+    files: { ...pluginFiles, "plugins/slow.ts": slow },
+  });
+  await agent.configure(`${head}  tick: { interval: 1s }\n  slow: {}\n`);
+  agent.signal("SIGUSR1");
+  await waitFor("the import", () => Bun.file(join(agent.folder, "importing")).exists(), 20_000);
+  expect(await agent.stop()).toBe(0);
+  expect(failuresIn(agent) + reloadsIn(agent)).toBe(0);
+}, 60_000);
