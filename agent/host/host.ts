@@ -176,6 +176,7 @@ export class Host {
   async #replace({ config, source, fingerprint, prepared }: Starting, delayMs: number): Promise<void> {
     const old = this.#running.get(config.name)?.instance;
     await old?.stop();
+    this.#dependencies.snapshots.leave(config.name);
     const instance = new Instance(config, source, this.#instanceDependencies, old?.history ?? new History());
     this.#running.set(config.name, { instance, fingerprint });
     instance.start(prepared, delayMs);

@@ -13,6 +13,8 @@ export interface SnapshotFamily {
 interface Snapshot {
   readonly plugin: string;
   readonly families: readonly SnapshotFamily[];
+  /** Its instance was replaced, perhaps by one with another plugin: it gives way to whatever it clashes with. */
+  readonly isLeft: boolean;
 }
 
 /**
@@ -30,9 +32,15 @@ export class Snapshots {
 
   /** @throws {Error} A family's name, or one of its sample names, is in use by another plugin or with another type. */
   publish(instance: string, plugin: string, families: readonly SnapshotFamily[]): void {
-    this.#refuseClashes(instance, plugin, families);
-    this.#latest.set(instance, { plugin, families });
+    for (const left of this.#refuseClashes(instance, plugin, families)) this.#latest.delete(left);
+    this.#latest.set(instance, { plugin, families, isLeft: false });
     this.#changed();
+  }
+
+  /** To be called when an instance is replaced: its snapshot stays until the successor's, and stands in nobody's way. */
+  leave(instance: string): void {
+    const snapshot = this.#latest.get(instance);
+    if (snapshot) this.#latest.set(instance, { ...snapshot, isLeft: true });
   }
 
   drop(instance: string): void {
@@ -68,27 +76,42 @@ export class Snapshots {
     return Buffer.concat(parts);
   }
 
-  #refuseClashes(instance: string, plugin: string, families: readonly SnapshotFamily[]): void {
-    const taken = new Map<string, { family: string; type: string; plugin: string }>();
-    for (const [name, snapshot] of this.#latest) {
-      if (name === instance) continue;
-      for (const { name: family, type } of snapshot.families) {
-        for (const sample of sampleNames(family, type)) taken.set(sample, { family, type, plugin: snapshot.plugin });
+  /** @returns The instances whose snapshots were left, and clash. */
+  #refuseClashes(instance: string, plugin: string, families: readonly SnapshotFamily[]): string[] {
+    const others = [...this.#latest].filter(([name]) => name !== instance);
+    const taken = new Map<string, Owner>();
+    for (const [, snapshot] of others) {
+      if (!snapshot.isLeft) for (const [sample, owner] of ownersIn(snapshot)) taken.set(sample, owner);
+    }
+    for (const [sample, owner] of ownersIn({ plugin, families })) {
+      const other = taken.get(sample);
+      if (!other) taken.set(sample, owner);
+      else if (!isSame(other, owner)) {
+        throw new Error(
+          `Cannot publish the ${owner.type} ${JSON.stringify(owner.family)} of plugin ${JSON.stringify(plugin)}: ` +
+            `plugin ${JSON.stringify(other.plugin)} has a ${other.type} ${JSON.stringify(other.family)}; give one another name`,
+        );
       }
     }
-    for (const { name: family, type } of families) {
-      for (const sample of sampleNames(family, type)) {
-        const other = taken.get(sample);
-        if (!other) taken.set(sample, { family, type, plugin });
-        else if (other.plugin !== plugin || other.type !== type || other.family !== family) {
-          throw new Error(
-            `Cannot publish the ${type} ${JSON.stringify(family)} of plugin ${JSON.stringify(plugin)}: ` +
-              `plugin ${JSON.stringify(other.plugin)} has a ${other.type} ${JSON.stringify(other.family)}; give one another name`,
-          );
-        }
-      }
-    }
+    const clashes = ([sample, owner]: [string, Owner]) => !isSame(taken.get(sample) ?? owner, owner);
+    return others.flatMap(([name, snapshot]) => (snapshot.isLeft && ownersIn(snapshot).some(clashes) ? [name] : []));
   }
+}
+
+interface Owner {
+  readonly family: string;
+  readonly type: string;
+  readonly plugin: string;
+}
+
+const isSame = (one: Owner, other: Owner): boolean =>
+  one.plugin === other.plugin && one.type === other.type && one.family === other.family;
+
+/** Whose the sample names of a snapshot are. */
+function ownersIn({ plugin, families }: Pick<Snapshot, "plugin" | "families">): [string, Owner][] {
+  return families.flatMap(({ name: family, type }) =>
+    sampleNames(family, type).map((sample): [string, Owner] => [sample, { family, type, plugin }]),
+  );
 }
 
 /** The names under which samples of a family appear. */

@@ -70,6 +70,22 @@ test("an instance under another name starts when the one that had the name befor
   expect(test.text().match(/^p_value 1$/gm)).toHaveLength(1);
 });
 
+test("two instances of a plugin whose metric became another type do not stand in each other's way", async () => {
+  await using test = await startHost();
+  const source = (type: string, set: string) =>
+    pluginSource("p", `const m = metrics.${type}({ name: "p_value", help: "x" }); return { collect() { m.${set}(1); } };`);
+  const instances = { a: { plugin: "p", labels: { k: "a" } }, b: { plugin: "p", labels: { k: "b" } } };
+  const values = () => test.text().match(/^p_value/gm)?.length;
+  await test.plugin("p.ts", source("gauge", "set"));
+  await test.run(instances);
+  await waitFor("the gauges", () => values() === 2, 20_000);
+  await test.plugin("p.ts", source("counter", "inc"));
+  await test.run(instances);
+  for (const { firstCollection } of test.host.instances) expect(await firstCollection).toBeUndefined();
+  expect(values()).toBe(2);
+  expect(test.text()).toContain("# TYPE p_value counter");
+});
+
 test("what a predecessor has left ages by the plugin's own interval", async () => {
   await using test = await startHost();
   const source = `const g = metrics.gauge({ name: "p_value", help: "x" });
