@@ -13,4 +13,11 @@ export class History {
   /** Undefined before the first collection has ended. */
   lastSucceeded: boolean | undefined;
   readonly windows = new KnownWindows();
+
+  /** Of an instance with nothing to collect, which a predecessor may have had. */
+  forgetCollections(): void {
+    this.lastSuccessAt = undefined;
+    this.lastDurationSeconds = undefined;
+    this.lastSucceeded = undefined;
+  }
 }

@@ -216,7 +216,7 @@ export class Instance {
   /** A plugin with nothing to collect runs as long as its worker does. */
   #idle(): void {
     this.#state = "running";
-    this.history.lastSucceeded = undefined;
+    this.history.forgetCollections();
     this.#dependencies.changed();
     this.#first.resolve(undefined);
   }

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import { ownInstance } from "../../../agent/commands/own-instance.ts";
 import { Reloader } from "../../../agent/host/reload.ts";
+import { lastCollections, ownText } from "../../../agent/metrics/own.ts";
 import { pluginSource, startHost, type TestHost } from "../../harness/host.ts";
 import { waitFor } from "../../harness/wait.ts";
 
@@ -73,7 +75,10 @@ test("an instance under another name starts when the one that had the name befor
 test("two instances of a plugin whose metric became another type do not stand in each other's way", async () => {
   await using test = await startHost();
   const source = (type: string, set: string) =>
-    pluginSource("p", `const m = metrics.${type}({ name: "p_value", help: "x" }); return { collect() { m.${set}(1); } };`);
+    pluginSource(
+      "p",
+      `const m = metrics.${type}({ name: "p_value", help: "x" }); return { collect() { m.${set}(1); } };`,
+    );
   const instances = { a: { plugin: "p", labels: { k: "a" } }, b: { plugin: "p", labels: { k: "b" } } };
   const values = () => test.text().match(/^p_value/gm)?.length;
   await test.plugin("p.ts", source("gauge", "set"));
@@ -84,6 +89,21 @@ test("two instances of a plugin whose metric became another type do not stand in
   for (const { firstCollection } of test.host.instances) expect(await firstCollection).toBeUndefined();
   expect(values()).toBe(2);
   expect(test.text()).toContain("# TYPE p_value counter");
+});
+
+test("of an instance that collects no more no old collection is told, which alerts would take for one that fails", async () => {
+  await using test = await startHost();
+  await test.plugin("p.ts", counter("p"));
+  await test.run({ p: {} });
+  const told = () => {
+    const instances = test.host.instances.map(ownInstance);
+    return ownText(lastCollections(instances));
+  };
+  await waitFor("a collection", () => told().includes("last_success_timestamp_seconds{"), 20_000);
+  await test.plugin("p.ts", pluginSource("p", "return {};"));
+  await test.run({ p: {} });
+  expect(await test.host.instance("p")?.firstCollection).toBeUndefined();
+  expect(told()).toBe("");
 });
 
 test("what a predecessor has left ages by the plugin's own interval", async () => {
