@@ -29,6 +29,8 @@ export interface RunResult {
 
 export type Run = (command: readonly [string, ...string[]], options?: RunOptions) => Promise<RunResult>;
 
+const mostLastWords = 500;
+
 /** A command that gave no answer. Its message names the command, what happened and the end of stderr. */
 export class RunError extends Error {
   override readonly name = "RunError";
@@ -45,7 +47,10 @@ export class RunError extends Error {
     >,
   ) {
     const { reason, command, found, exitCode, stdout = "", stderr = "", cause } = what;
-    const lastWords = stderr.trim().split("\n").slice(-3).join(" | ").slice(-500);
+    const lastLines = stderr.trim().split("\n").slice(-3).join(" | ");
+    // From the next word on: the rest of one that was cut could be a secret's, which nobody would know for one.
+    const lastWords =
+      lastLines.length > mostLastWords ? lastLines.slice(-mostLastWords).replace(/^\S*\s+/, "") : lastLines;
     super(`Cannot run ${JSON.stringify(command[0])}: ${found}${lastWords && `: ${lastWords}`}`, { cause });
     this.reason = reason;
     this.command = command;

@@ -71,6 +71,12 @@ describe("a command that answers", () => {
     expect((await shell("printf '\\303'; sleep 0.05; printf '\\274'")).stdout).toBe("ü");
   });
 
+  test("quotes a long stderr from a whole word on: the rest of a secret could not be redacted", async () => {
+    const error = await failureOf(shell(`printf 'password=hunter2secret %0490d end' 0 >&2; exit 3`));
+    expect(error.message).toEndWith("0 end");
+    expect(error.message).not.toContain("ret ");
+  });
+
   test("gives the end of a long stderr, of at most 64 KiB", async () => {
     const { stderr } = await shell("head -c 300000 /dev/zero | tr '\\0' x >&2; echo the end >&2");
     expect(stderr).toEndWith("xxxthe end\n");
