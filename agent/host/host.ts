@@ -177,6 +177,7 @@ export class Host {
     const old = this.#running.get(config.name)?.instance;
     await old?.stop();
     this.#dependencies.snapshots.leave(config.name);
+    this.#repeats.renew(config.name);
     const instance = new Instance(config, source, this.#instanceDependencies, old?.history ?? new History());
     this.#running.set(config.name, { instance, fingerprint });
     instance.start(prepared, delayMs);

@@ -48,6 +48,11 @@ export class Repeats {
     log.info(message, { ...fields, failures: failing.failures, failed_for_seconds });
   }
 
+  /** Lets the next failures of a key be warnings: somebody has changed something, and looks whether it helped. */
+  renew(key: string): void {
+    this.#failing.get(key)?.reasons.clear();
+  }
+
   /** Drops a key that is gone, without a word. */
   forget(key: string): void {
     this.#failing.delete(key);

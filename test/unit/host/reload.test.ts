@@ -106,6 +106,20 @@ test("of an instance that collects no more no old collection is told, which aler
   expect(told()).toBe("");
 });
 
+test("a change that mends nothing is told as a failure anew, and one that does as a recovery", async () => {
+  await using test = await startHost();
+  await test.plugin("p.ts", pluginSource("p", "return { collect() { if (config.isDown) throw new Error('down'); } };"));
+  const told = (text: string) => test.lines.filter(({ msg, level }) => msg === text && level !== "debug").length;
+  for (const attempt of [1, 2, 3]) {
+    await test.run({ p: { config: { isDown: true, attempt } } });
+    expect(await test.host.instance("p")?.firstCollection).toMatchObject({ message: "down" });
+    expect(told("Collection failed")).toBe(attempt);
+  }
+  await test.run({ p: {} });
+  expect(await test.host.instance("p")?.firstCollection).toBeUndefined();
+  expect(told("Collection succeeds again")).toBe(1);
+});
+
 test("what a predecessor has left ages by the plugin's own interval", async () => {
   await using test = await startHost();
   const source = `const g = metrics.gauge({ name: "p_value", help: "x" });

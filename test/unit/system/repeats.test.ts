@@ -16,6 +16,7 @@ function setUp() {
     clock,
     fail: (reason = "timeout", key = "main") => repeats.failure(log, key, reason, "Collection failed"),
     recover: (key = "main") => repeats.recovery(log, key, "Collection works again"),
+    renew: () => repeats.renew("main"),
     forget: () => repeats.forget("main"),
     levels: () => lines.map(([level]) => level),
   };
@@ -43,6 +44,17 @@ test("another reason and another key are warnings of their own", () => {
   fail("timeout");
   fail("exit", "other");
   expect(levels()).toEqual(["warn", "warn", "debug", "warn"]);
+});
+
+test("after a change a failure is a warning again, and the recovery counts those before it too", () => {
+  const { fail, renew, recover, levels, lines } = setUp();
+  fail();
+  fail();
+  renew();
+  fail();
+  recover();
+  expect(levels()).toEqual(["warn", "debug", "warn", "info"]);
+  expect(lines.at(-1)?.[2]).toMatchObject({ failures: 3 });
 });
 
 test("a recovery is told once, with what it ended, and the next failure is a warning again", () => {
