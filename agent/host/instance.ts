@@ -21,8 +21,9 @@ const setupDeadlineMs = 60_000;
 const stopDeadlineMs = 10_000;
 /** What a collection gets between the abort of its signal and the end of its worker. */
 const abortGraceMs = 5_000;
-const firstBackoffMs = 1_000;
-const mostBackoffMs = 60_000;
+/** Pauses before a restart, and the age of a worker whose success makes them short again. */
+const backoffMs = { first: 1_000, most: 60_000 };
+const shortLifeMs = 10_000;
 
 export class Instance {
   #config: InstanceConfig;
@@ -32,8 +33,9 @@ export class Instance {
   #log: Log;
   #redact: (text: string) => string;
   readonly #stopping = new AbortController();
-  readonly #backoff = new Backoff(firstBackoffMs, mostBackoffMs);
+  readonly #backoff = new Backoff(backoffMs.first, backoffMs.most);
   readonly #startedAt = Date.now();
+  #workerStartedAt = 0;
   #life: Promise<void> | undefined;
   #worker: PluginWorker | undefined;
   #facts: PluginFacts | undefined;
@@ -159,14 +161,14 @@ export class Instance {
   async #live(first: Prepared | PluginFailure, delayMs: number): Promise<void> {
     const { signal } = this.#stopping;
     for (let prepared: Prepared | PluginFailure | undefined = first; !signal.aborted; prepared = undefined) {
-      const startedAt = performance.now();
+      this.#workerStartedAt = performance.now();
       const failure = await this.#liveOnce(prepared, prepared ? delayMs : 0);
       if (signal.aborted) {
         this.#collecting?.end();
         return;
       }
-      // Success resets it; where there is nothing to collect, a long life is all the success there is.
-      if (!this.#collects && performance.now() - startedAt > mostBackoffMs) this.#backoff.reset();
+      // Where there is nothing to collect, a long life is all the success there is.
+      if (!this.#collects && performance.now() - this.#workerStartedAt > backoffMs.most) this.#backoff.reset();
       const waitMs = this.#backoff.next();
       this.#failed(failure);
       this.#collecting?.end();
@@ -317,7 +319,7 @@ export class Instance {
     this.#log.debug("Collected", { duration_seconds: this.history.lastDurationSeconds });
     this.history.lastSucceeded = true;
     this.#first.resolve(undefined);
-    this.#backoff.reset();
+    if (performance.now() - this.#workerStartedAt > shortLifeMs) this.#backoff.reset();
     if (this.#state !== "stopping") this.#state = "running";
   }
 

@@ -148,6 +148,17 @@ test("a plugin that loops for ever at import does not hold up the others", async
   expect(test.host.instance("bad")?.status().lastError?.message).toMatch(/No end of importing the plugin after 0.3 s/);
 });
 
+test("a worker that ends soon after each good collection is restarted ever more seldom", async () => {
+  await using test = await startHost();
+  const source = `return { collect() { setTimeout(() => { throw new Error("stray"); }, 100); } };`;
+  await test.plugin("stray.ts", pluginSource("stray", source));
+  await test.run({ stray: {} });
+  const pauses = () => test.lines.filter(({ msg }) => msg === "Plugin restarts").map((line) => line.after_seconds);
+  await waitFor("two restarts", () => pauses().length >= 2, 20_000);
+  expect(test.host.instance("stray")?.history.collects.success).toBeGreaterThan(0);
+  expect(pauses().slice(0, 2)).toEqual([1, 2]);
+}, 60_000);
+
 test("a collection past its timeout has its signal aborted and keeps its worker", async () => {
   await using test = await startHost();
   const source = `const g = metrics.gauge({ name: "slow_ok", help: "x" });
