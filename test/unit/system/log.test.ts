@@ -120,6 +120,12 @@ test("a secret is not shown in quotes either, and one of several lines not in a 
   expect(redact(JSON.stringify({ key }))).toBe('{"key":"[redacted]"}');
 });
 
+test("a secret may be as long as a bundle of certificates", () => {
+  const bundle = Array.from({ length: 5_000 }, (_, index) => `${index}`.padStart(64, "A")).join("\n");
+  const redact = createRedactor([bundle, "hunter2secret"]);
+  expect(redact(`${bundle} by hunter2secret`)).toBe("[redacted] by [redacted]");
+});
+
 test("a redactor leaves no secret of four or more characters in any text", () => {
   const secret = fc.string({ minLength: 4, maxLength: 12, unit: "grapheme" });
   fc.assert(
