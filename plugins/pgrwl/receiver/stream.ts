@@ -166,15 +166,12 @@ export class WalStream implements StreamHandlers {
     this.#isServed = true;
     const flushedBefore = files.flushed;
     if (this.#unflushedBytes === 0) this.#unflushedSince = this.#lastMessageAt;
-    telemetry.set("flushingSince", Date.now() / 1000);
     try {
-      files.append(start, data, 0);
+      this.#atDisk(() => files.append(start, data, 0));
     } catch (error) {
       // A segment that ended before the disk was full counts: the server need not keep it.
       this.#report(false);
       throw error;
-    } finally {
-      telemetry.set("flushingSince", 0);
     }
     this.#unflushedBytes += data.length;
     telemetry.add("receivedBytes", data.length);
@@ -202,12 +199,7 @@ export class WalStream implements StreamHandlers {
     const { files, telemetry, lag } = this.#options;
     if (files.written > files.flushed) {
       const began = performance.now();
-      telemetry.set("flushingSince", Date.now() / 1000);
-      try {
-        files.flush();
-      } finally {
-        telemetry.set("flushingSince", 0);
-      }
+      this.#atDisk(() => files.flush());
       const tookMs = performance.now() - began;
       this.#patienceMs = Math.min(
         Math.max(this.#options.settings.flushIntervalMs, tookMs / longestFlushShare),
@@ -220,6 +212,18 @@ export class WalStream implements StreamHandlers {
     telemetry.setLsn("flushed", files.flushed);
     lag.flushedTo(files.flushed);
     telemetry.set("behindSince", lag.behindSince);
+  }
+
+  /** A disk that hangs stops this thread: what tells of it must stand there before. */
+  #atDisk(work: () => void): void {
+    const { telemetry, lag } = this.#options;
+    telemetry.set("behindSince", lag.behindSince);
+    telemetry.set("flushingSince", Date.now() / 1000);
+    try {
+      work();
+    } finally {
+      telemetry.set("flushingSince", 0);
+    }
   }
 
   #report(replyRequested: boolean): void {
@@ -264,8 +268,10 @@ export class WalStream implements StreamHandlers {
     const isDue = now - this.#lastStatusAt >= settings.statusIntervalMs - this.#beatMs / 2;
     const mustAsk = settings.receiveTimeoutMs > 0 && silentMs > settings.receiveTimeoutMs / 2;
     try {
-      files.checkPlace();
-      checkFolder();
+      this.#atDisk(() => {
+        files.checkPlace();
+        checkFolder();
+      });
       if (isDue || mustAsk) {
         this.#flush();
         this.#report(true);
