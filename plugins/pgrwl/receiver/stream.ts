@@ -52,6 +52,7 @@ export class WalStream implements StreamHandlers {
   #isStreaming = false;
   /** The server has what was asked for. Before that, a position would set the slot back to WAL that may be gone. */
   #isServed = false;
+  /** How far the server's WAL reaches, as far as it said in this stream. */
   #serverEnd = 0n;
   /** Flushes what a torrent, or a message that does not end, has left behind. */
   #late: Timer | undefined;
@@ -185,6 +186,8 @@ export class WalStream implements StreamHandlers {
 
   #serverAt(lsn: bigint): void {
     const { telemetry, lag } = this.#options;
+    // A keepalive tells how far the server has sent. Source: src/backend/replication/walsender.c, WalSndKeepalive.
+    if (lsn <= this.#serverEnd) return;
     this.#serverEnd = lsn;
     telemetry.setLsn("server", lsn);
     lag.serverAt(lsn, Date.now() / 1000);

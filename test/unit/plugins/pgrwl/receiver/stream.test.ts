@@ -103,6 +103,14 @@ function wal(from: bigint, bytes: number, serverEnd: bigint): Buffer {
   const at = Number(from - first);
   return Buffer.concat([head, segmentOf({ timeline: 1, number: 3 }).subarray(at, at + bytes)]);
 }
+/** @param sent How far the server has sent its WAL. */
+function keepalive(sent: bigint): Buffer {
+  const payload = Buffer.alloc(18);
+  payload[0] = 0x6b;
+  payload.writeBigUInt64BE(sent, 1);
+  return payload;
+}
+
 test.each(["write", "syncData"] as const)("a %s that hangs is seen, and so is the lag that it makes", (call) => {
   stream.data(wal(first, 1000, first + 1000n));
   stream.drained();
@@ -118,4 +126,12 @@ test("a disk that hangs while nothing comes is seen when the file is looked at",
   disk.seen.clear();
   await waitFor("a look at the file", () => disk.seen.has("size"), 20_000);
   expect(disk.seen.get("size")?.flushingSince).toBeGreaterThan(0);
+});
+
+test("a keepalive tells how far the server has sent, not how far its WAL reaches: the lag stays", () => {
+  stream.data(wal(first, 1000, first + size));
+  stream.data(keepalive(first + 1000n));
+  expect(telemetry.lsn("server")).toBe(first + size);
+  stream.data(keepalive(first + size + 50n));
+  expect(telemetry.lsn("server")).toBe(first + size + 50n);
 });
