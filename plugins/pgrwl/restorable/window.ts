@@ -95,7 +95,8 @@ function startOf(segment: string, { segmentSizeBytes }: Surveyed): bigint {
 /** The moment up to which all that the server had is flushed here; undefined where nothing was heard of it yet. */
 function receivedUntil(telemetry: Telemetry, now: number): number | undefined {
   const behindSince = telemetry.number("behindSince");
-  const heardAt = telemetry.state === "streaming" ? now : telemetry.number("lastMessageAt");
+  // Not simply now while it streams: a disk or a network that hangs leaves that state as it is.
+  const heardAt = telemetry.number("lastMessageAt") || (telemetry.state === "streaming" ? now : 0);
   if (heardAt === 0) return undefined;
   return behindSince > 0 ? Math.min(behindSince, heardAt) : heardAt;
 }

@@ -173,6 +173,14 @@ test("with a base backup since which WAL is whole: from its end to now, less the
   expect(window({ telemetry, surveyed: surveyed([4000]) }, "waiting")?.to).toBe(now - 60);
 });
 
+test("of a stream from which nothing is heard any more: to the last message, not to now", () => {
+  const telemetry = new Telemetry();
+  telemetry.set("lastMessageAt", now - 7200);
+  expect(window({ telemetry, surveyed: surveyed([4000]) })?.to).toBe(now - 7200);
+  telemetry.set("behindSince", now - 7300);
+  expect(window({ telemetry, surveyed: surveyed([4000]) })?.to).toBe(now - 7300);
+});
+
 test("a server that was never reached: to the newest segment", () => {
   expect(window({ surveyed: surveyed([4000]) }, "connecting")?.to).toBe(9000);
 });
