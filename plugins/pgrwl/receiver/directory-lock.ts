@@ -1,5 +1,5 @@
 /** One receiver a folder: two would write into the same files. */
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { nameThread, tryLock } from "../../common/system/libc.ts";
 
 /** Locks a folder without leaving a file in it. The lock ends with {@link release}, or with this process. */
@@ -18,12 +18,14 @@ export class DirectoryLock {
     // Before the lock is there: who finds it taken, and no thread of this name, takes it for left behind.
     nameThread(name);
     if (!tryLock(fd)) {
-      const holder = holderOf(ino);
+      const holders = holdersOf(ino);
+      const isOurs = holders.includes(process.pid) && isOpenTwice(fd);
       const others = threadNames().filter((one) => one === name).length - 1;
       // A worker that was ended by force leaves its descriptors behind: such a lock is ours, without a thread that uses it.
-      if (holder !== process.pid || others > 0) {
+      if (!isOurs || others > 0) {
         nameThread(idleName);
         closeSync(fd);
+        const holder = isOurs ? process.pid : holders.find((pid) => pid !== process.pid);
         const who = holder === undefined ? "another receiver" : `process ${holder}`;
         throw new Error(`Cannot receive into ${directory}: ${who} already does`);
       }
@@ -72,15 +74,33 @@ function readThreadName(id: string): string {
   }
 }
 
-/** The process that holds a `flock` on this inode. Source: proc(5), /proc/locks. */
-function holderOf(inode: bigint): number | undefined {
+/** Processes that hold a `flock` on an inode of this number; it may be on another disk. Source: proc(5), /proc/locks. */
+function holdersOf(inode: bigint): number[] {
   try {
-    const line = readFileSync("/proc/locks", "utf8")
-      .split("\n")
-      .find((one) => /\bFLOCK\b/.test(one) && one.includes(`:${inode} `));
-    const [, pid] = /\bFLOCK\s+\S+\s+\S+\s+(\d+)/.exec(line ?? "") ?? [];
-    return pid === undefined ? undefined : Number(pid);
+    const lines = readFileSync("/proc/locks", "utf8").split("\n");
+    return lines.flatMap((line) => {
+      const [, pid, number] = /\bFLOCK\s+\S+\s+\S+\s+(\d+)\s+\S+:(\d+)\s/.exec(line) ?? [];
+      return number === String(inode) ? [Number(pid)] : [];
+    });
   } catch {
-    return undefined;
+    return [];
   }
 }
+
+/** Whether this process has another descriptor of a folder. Those of other paths are not touched: their disk may hang. */
+function isOpenTwice(fd: number): boolean {
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  const isSame = (other: number) => {
+    try {
+      if (other === fd || readlinkSync(pathOf(other)) !== readlinkSync(pathOf(fd))) return false;
+      const found = fstatSync(other, { bigint: true });
+      return found.dev === dev && found.ino === ino;
+    } catch {
+      // It was closed meanwhile.
+      return false;
+    }
+  };
+  return readdirSync("/proc/self/fd").some((name) => isSame(Number(name)));
+}
+
+const pathOf = (fd: number) => `/proc/self/fd/${fd}`;

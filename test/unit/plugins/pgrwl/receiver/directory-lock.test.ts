@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DirectoryLock } from "../../../../../plugins/pgrwl/receiver/directory-lock.ts";
+import { canMakeSmallDisk, createSmallDisk } from "../../../../harness/small-disk.ts";
 import { waitFor } from "../../../../harness/wait.ts";
 
 let directory: string;
@@ -33,9 +34,9 @@ function ask(worker: Worker, message: { readonly take?: string }): Promise<strin
 const take = (worker: Worker) => ask(worker, { take: directory });
 
 /** Another process that takes the lock, says how it went, and stays until its input ends. */
-function startProcess() {
+function startProcess(folder = directory) {
   const program = `import { DirectoryLock } from ${JSON.stringify(lockModule)};
-    try { globalThis.lock = DirectoryLock.take(${JSON.stringify(directory)}); process.stdout.write("done\\n"); }
+    try { globalThis.lock = DirectoryLock.take(${JSON.stringify(folder)}); process.stdout.write("done\\n"); }
     catch (error) { process.stdout.write(error.message + "\\n"); }
     await Bun.stdin.text();`;
   return Bun.spawn([process.execPath, "-e", program], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
@@ -100,6 +101,28 @@ test("folders do not get in each other's way", async () => {
   expect(await ask(start(), { take: other })).toBe("done");
   rmSync(other, { recursive: true });
 });
+
+// The top folders of two disks have the same inode number.
+test.skipIf(!canMakeSmallDisk())(
+  "a lock of ours on one disk is not taken for that of another process on the next",
+  async () => {
+    await using ours = await createSmallDisk(2 ** 20);
+    await using theirs = await createSmallDisk(2 ** 20);
+    expect(statSync(ours.path).ino).toBe(statSync(theirs.path).ino);
+    const other = startProcess(theirs.path);
+    expect(await said(other)).toBe("done");
+    const [first, second] = [start(), start()];
+    expect(await ask(first, { take: ours.path })).toBe("done");
+    expect(await ask(second, { take: theirs.path })).toBe(
+      `Cannot receive into ${theirs.path}: process ${other.pid} already does`,
+    );
+    other.kill();
+    await other.exited;
+    expect(await ask(second, { take: theirs.path })).toBe("done");
+    for (const worker of [first, second]) await ask(worker, {});
+  },
+  60_000,
+);
 
 test("a lock knows that its folder has been replaced", () => {
   const lock = DirectoryLock.take(directory);
