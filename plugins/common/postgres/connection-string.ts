@@ -61,14 +61,16 @@ function parseUri(text: string): ConnectionKeywords {
       port: list(2),
       dbname: decode(dbname),
     };
-    const parameters = (query ?? "").split("&").map((pair): [string, string] => {
+    const pairs = query ? query.replace(/&$/, "").split("&") : [];
+    const parameters = pairs.map((pair): [string, string] => {
       const equals = pair.indexOf("=");
-      return equals < 0 ? [decode(pair), ""] : [decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))];
+      if (equals < 0) throw new URIError("No value");
+      return [decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))];
     });
     for (const [name, value] of [...Object.entries(written), ...parameters]) {
       // The one spelling of JDBC that libpq takes as well.
       if (name === "ssl" && value === "true") result.sslmode = "require";
-      else if (value) assign(result, name, value);
+      else if (value || !isKeyword(name)) assign(result, name, value);
     }
   } catch (error) {
     if (!(error instanceof URIError)) throw error;
@@ -78,7 +80,7 @@ function parseUri(text: string): ConnectionKeywords {
 }
 
 function parseKeyValues(text: string): ConnectionKeywords {
-  const pair = /\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/gsy;
+  const pair = /\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(?!')((?:[^\s\\]|\\.)*))(?=\s|$)/gsy;
   const result: Partial<Record<Keyword, string>> = {};
   while (text.slice(pair.lastIndex).trim() !== "") {
     const at = pair.lastIndex;

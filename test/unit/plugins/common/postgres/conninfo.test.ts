@@ -27,6 +27,7 @@ test.each([
   ["postgresql://", {}],
   ["host=db1 dbname=main", { host: "db1", dbname: "main" }],
   [String.raw`password='it\'s a \\ secret' user = backup`, { password: String.raw`it's a \ secret`, user: "backup" }],
+  ["password=it's user=backup", { password: "it's", user: "backup" }],
   ["", {}],
 ])("the connection string %j is understood", (text, keywords) => {
   expect(parseConnectionString(text)).toEqual(keywords);
@@ -120,6 +121,7 @@ test.each([
   ["postgresql://u:p@h1:1,h2:2/db", { user: "u", password: "p", host: "h1,h2", port: "1,2", dbname: "db" }],
   ["postgresql://h1,[::1]:5433/", { host: "h1,::1", port: ",5433" }],
   ["postgresql://%2Fvar%2Frun/x", { host: "/var/run", dbname: "x" }],
+  ["postgresql://h/?sslmode=require&", { host: "h", sslmode: "require" }],
   ["postgresql:///?password=a%2525%26b+c", { password: "a%25&b+c" }],
   [
     "postgresql://h/?ssl=true&target_session_attrs=read-write",
@@ -129,13 +131,17 @@ test.each([
   expect(parseConnectionString(text)).toEqual(keywords);
 });
 
-test.each(["postgresql://u:%zz@h", "postgresql://h1:x,h2/", "postgresql://u:se@cret@h/", "password=se cret=cret"])(
-  "%j is refused, and no part of a password is repeated",
-  (text) => {
-    expect(() => parseConnectionString(text)).toThrow(/^Cannot read the connection/);
-    expect(() => parseConnectionString(text)).not.toThrow(/cret|zz/);
-  },
-);
+test.each([
+  "postgresql://u:%zz@h",
+  "postgresql://h1:x,h2/",
+  "postgresql://u:se@cret@h/",
+  "password=se cret=cret",
+  "postgresql://h/?sslmode",
+  "postgresql://h/?sslrootcrt=",
+])("%j is refused, and no part of a password is repeated", (text) => {
+  expect(() => parseConnectionString(text)).toThrow(/^Cannot read the connection/);
+  expect(() => parseConnectionString(text)).not.toThrow(/cret|zz/);
+});
 
 test("a list of hosts has an address, a port and a password for each", async () => {
   await writeFile(join(home, "list"), "db1:5433:*:*:one\ndb2:5432:*:*:two\n/tmp:*:*:*:socket\n", { mode: 0o600 });
