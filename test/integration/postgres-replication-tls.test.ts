@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmod, copyFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ConnectionKeywords } from "../../plugins/common/postgres/conninfo.ts";
+import { withConnection } from "../../plugins/common/postgres/connection.ts";
+import { type ConnectionKeywords, resolveConnection } from "../../plugins/common/postgres/conninfo.ts";
 import { type Authority, createAuthority, type KeyPair } from "../harness/certificates.ts";
 import { describeWith } from "../harness/describe-with.ts";
 import { createFolder, type TemporaryFolder } from "../harness/folders.ts";
@@ -32,7 +33,7 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
           "local all postgres trust",
           "hostssl all,replication encrypted 127.0.0.1/32 scram-sha-256",
           "hostnossl replication plain 127.0.0.1/32 scram-sha-256",
-          "hostssl replication certified 127.0.0.1/32 cert",
+          "hostssl all,replication certified 127.0.0.1/32 cert",
           "hostssl replication certified_scram 127.0.0.1/32 scram-sha-256 clientcert=verify-ca",
         ],
       },
@@ -179,6 +180,18 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
     const wrong = await failureOf(isEncrypted(keywords(locked, { sslpassword: "wrong-one" })));
     expect(wrong.kind).toBe("connect");
     expect(Bun.inspect(wrong)).not.toContain("wrong-one");
+
+    // Questions to a database take the same settings.
+    const ask = async (sslpassword: string) => {
+      const target = await resolveConnection(keywords(locked, { sslpassword, dbname: "postgres" }), {
+        HOME: "/nonexistent",
+      });
+      return await withConnection(target, { ...limits, applicationName: "test" }, (query) =>
+        query<{ user: string }>("SELECT current_user AS user"),
+      );
+    };
+    expect(await ask("sesame")).toEqual([{ user: "certified" }]);
+    await expect(ask("wrong-one")).rejects.toThrow(/^Cannot query PostgreSQL at 127.0.0.1:/);
   });
 
   test("is not made with a server that cannot, unless plain will do", async () => {

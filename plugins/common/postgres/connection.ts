@@ -107,12 +107,13 @@ const isSslRefusal = (error: unknown): boolean =>
   error instanceof Error && /does not support SSL|no encryption|SSL off|SSL on/i.test(error.message);
 
 /** The ways to connect, in libpq's order: `prefer` tries with TLS, then without. */
-async function sslAttempts({ host, sslmode, sslrootcert, sslcert, sslkey }: ConnectionTarget): Promise<Ssl[]> {
+async function sslAttempts(target: ConnectionTarget): Promise<Ssl[]> {
+  const { host, sslmode, sslrootcert, sslcert, sslkey, sslpassword } = target;
   if (host.startsWith("/") || sslmode === "disable") return [false];
   const text = async (file: string | undefined) =>
     file === undefined || file === "system" ? undefined : await readFile(file, "utf8");
   const ca = await text(sslrootcert);
-  const tls = { ca, cert: await text(sslcert), key: await text(sslkey) };
+  const tls = { ca, cert: await text(sslcert), key: await text(sslkey), passphrase: sslpassword };
   const unverified = { ...tls, rejectUnauthorized: false };
   switch (sslmode) {
     case "allow":
