@@ -66,6 +66,15 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
     return found.startsWith("t");
   };
 
+  /** Asked of a database, which takes the same settings. */
+  const userOf = async (keywords: ConnectionKeywords) => {
+    const target = await resolveConnection({ ...keywords, dbname: "postgres" }, { HOME: "/nonexistent" });
+    const [row] = await withConnection(target, { ...limits, applicationName: "test" }, (query) =>
+      query<{ user: string }>("SELECT current_user AS user"),
+    );
+    return row?.user;
+  };
+
   test("is what each sslmode says", async () => {
     const sslrootcert = authority.certificate;
     expect(await isEncrypted(as("encrypted"))).toBe(true);
@@ -162,6 +171,13 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
     expect(["connect", "connection_lost", "authentication"]).toContain(refused.kind);
   });
 
+  test("to a database holds the certificate against the host, not against the address that it is reached at", async () => {
+    const verified = { sslmode: "verify-full", sslrootcert: authority.certificate };
+    expect(await userOf(as("encrypted", verified))).toBe("encrypted");
+    const elsewhere = userOf(as("encrypted", { ...verified, host: "elsewhere.example" }));
+    await expect(elsewhere).rejects.toThrow(/Host: elsewhere.example. is not in the cert's altnames/);
+  });
+
   test("uses no private key that others may read, and one that a password opens", async () => {
     const open = join(folder.path, "open.key");
     await copyFile(client.key, open);
@@ -181,16 +197,8 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
     expect(wrong.kind).toBe("connect");
     expect(Bun.inspect(wrong)).not.toContain("wrong-one");
 
-    // Questions to a database take the same settings.
-    const ask = async (sslpassword: string) => {
-      const target = await resolveConnection(keywords(locked, { sslpassword, dbname: "postgres" }), {
-        HOME: "/nonexistent",
-      });
-      return await withConnection(target, { ...limits, applicationName: "test" }, (query) =>
-        query<{ user: string }>("SELECT current_user AS user"),
-      );
-    };
-    expect(await ask("sesame")).toEqual([{ user: "certified" }]);
+    const ask = (sslpassword: string) => userOf(keywords(locked, { sslpassword }));
+    expect(await ask("sesame")).toBe("certified");
     await expect(ask("wrong-one")).rejects.toThrow(/^Cannot query PostgreSQL at 127.0.0.1:/);
   });
 

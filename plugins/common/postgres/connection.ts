@@ -1,5 +1,6 @@
 /** One connection to a PostgreSQL server, for as long as a few questions take. */
 import { readFile } from "node:fs/promises";
+import { checkServerIdentity } from "node:tls";
 import { Client, type ClientConfig } from "pg";
 import type { ConnectionTarget, HostTarget, TargetSessionAttributes } from "./conninfo.ts";
 import { passesOf, sessionRefusal } from "./session-attributes.ts";
@@ -126,7 +127,7 @@ async function sslAttempts(target: ConnectionTarget): Promise<Ssl[]> {
     case "verify-ca":
       return [{ ...tls, checkServerIdentity: () => undefined }];
     case "verify-full":
-      return [tls];
+      return [{ ...tls, checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) }];
   }
 }
 
