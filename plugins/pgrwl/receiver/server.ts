@@ -24,6 +24,7 @@ export class Server {
   readonly #connection: ReplicationConnection;
   readonly #signal: AbortSignal;
   readonly #timeoutMs: number;
+  #version = 0;
 
   constructor(connection: ReplicationConnection, { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number }) {
     this.#connection = connection;
@@ -34,12 +35,21 @@ export class Server {
   /** @throws {ReplicationError} Older than {@link oldestVersion}. */
   async version(): Promise<string> {
     const number = Number(await this.#show("server_version_num"));
+    this.#version = number;
     const text = this.#connection.parameter("server_version") ?? String(number);
     if (number >= oldestVersion) return text;
     throw this.#error(
       "server_error",
       `its version is ${text}; 15 or newer is needed, for it tells where a slot stands`,
     );
+  }
+
+  /**
+   * Whether it streams through a slot that it has given up, and never keeps WAL for it again; 15 does from then on, and 18
+   * refuses it. To be asked behind {@link version}. Source: slot.c, `ReplicationSlotsComputeRequiredLSN` of 16 and 17.
+   */
+  get usesLostSlots(): boolean {
+    return this.#version >= 160_000 && this.#version < 180_000;
   }
 
   /** In bytes. */

@@ -7,7 +7,7 @@ import type { ServerState } from "./start-position.ts";
 
 /**
  * Where the slot stands; undefined when it keeps no WAL.
- * @param examine Called before a slot is made. Throws when the server is none to make one on: it would keep WAL there that
+ * @param examine Called before a slot is made, or made anew. Throws when the server is none to make one on: it would keep WAL there that
  *   nobody comes for.
  */
 export async function openSlot(
@@ -24,6 +24,12 @@ export async function openSlot(
   }
   // Only now: the server refuses to drop it while the connection of before still has it.
   memory.lostSlot = undefined;
+  if (slot !== undefined && slot.restartLsn === undefined && settings.createSlot && server.usesLostSlots) {
+    examine();
+    await server.dropSlot(settings.slot);
+    log("warn", "The replication slot keeps no WAL; it is made anew", { slot: settings.slot });
+    slot = undefined;
+  }
   if (slot === undefined) {
     if (!settings.createSlot)
       throw new Error(

@@ -1,5 +1,8 @@
 /** Slots keep WAL until a server's disk is full, or fail to keep it: none is made or dropped on a server without need. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { copyFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { postgresVersions } from "../../../harness/available.ts";
 import { describeWith } from "../../../harness/describe-with.ts";
 import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
 import { waitFor } from "../../../harness/wait.ts";
@@ -72,4 +75,43 @@ describeWith(["postgresql"], "slots", () => {
     await waitFor("another attempt", () => attempts() === 2);
     expect(next.telemetry.number("slotsCreated")).toBe(0);
   }, 60_000);
+
+  // Versions 16 and 17 stream through such a slot as if nothing were wrong, and keep nothing for it.
+  test.each(postgresVersions())(
+    "version %d keeps WAL again once what it has removed was brought into the folder",
+    async (version) => {
+      const settings = { autovacuum: "off", wal_keep_size: "0", max_wal_size: "4MB", min_wal_size: "2MB" };
+      await using server = await startPostgres({ ...settings, archive_mode: "on" }, { segmentMiB: 1, version });
+      const go = async () => {
+        await writeWal(server, 2);
+        await server.psql("CHECKPOINT");
+      };
+      await using receiver = await startInProcess(server, server, "given_up");
+      const { directory } = receiver;
+      await writeWal(server, 2);
+      await receiver.caughtUp(server);
+      await receiver.stop();
+      await server.stop();
+      await server.start({ max_slot_wal_keep_size: "1MB" });
+      const lose = async () => {
+        await go();
+        return (await server.psql("SELECT wal_status FROM pg_replication_slots")) === "lost\n";
+      };
+      await waitFor("the loss of the slot", lose, 20_000);
+      await server.stop();
+      await server.start({ max_slot_wal_keep_size: "-1" });
+      // A server removes nothing that it has not archived.
+      const removed = (await readdir(server.archiveFolder)).filter((name) => name.length === 24);
+      for (const name of removed) await copyFile(join(server.archiveFolder, name), join(directory, name));
+
+      const begin = () => startInProcess(server, server, "given_up", { directory, createSlot: true });
+      await using next = await begin();
+      await next.caughtUp(server);
+      await next.stop();
+      for (let times = 0; times < 5; times++) await go();
+      await using last = await begin();
+      await last.caughtUp(server);
+    },
+    90_000,
+  );
 });
