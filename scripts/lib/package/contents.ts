@@ -34,6 +34,9 @@ const completions = {
 } as const;
 
 const doc = "usr/share/doc/holdfast";
+const snapshotUnit = "config/systemd/holdfast-snapshot.service";
+/** They are written for `/usr/local`. */
+export const unitsByHand: readonly string[] = ["config/systemd/holdfast.service", snapshotUnit];
 /** To read what the service is told and keeps, one has to be its user or root. */
 const secretive = { owner: { user: "root", group: "holdfast" } } as const;
 
@@ -62,8 +65,10 @@ export async function programContents(release: Release, zsh: keyof typeof comple
 /** The unit, the user, the configuration: what a service of the system needs. */
 export async function serviceContents(release: Release): Promise<Entry[]> {
   const packaging = join(release.repository, "packaging");
+  const snapshots = await Bun.file(join(release.repository, snapshotUnit)).text();
   return [
     { path: "usr/lib/systemd/system/holdfast.service", text: await packagedUnit(release.repository) },
+    { path: `${doc}/${snapshotUnit}`, text: snapshots.replaceAll("/usr/local/", "/usr/"), kind: "documentation" },
     { path: "usr/lib/sysusers.d/holdfast.conf", copyOf: join(packaging, "sysusers.conf") },
     { path: "etc/holdfast", folder: true, ...secretive, installedMode: 0o750 },
     { path: "etc/holdfast/plugins", folder: true },
@@ -89,7 +94,7 @@ function documentation(repository: string): Entry[] {
     ...new Bun.Glob(pattern).scanSync({ cwd: repository, onlyFiles: true }),
   ]);
   return files
-    .filter((file) => file !== "config/systemd/holdfast.service")
+    .filter((file) => !unitsByHand.includes(file))
     .sort()
     .map((file) => ({ path: `${doc}/${file}`, copyOf: join(repository, file), kind: "documentation" }));
 }

@@ -1,7 +1,7 @@
 /** Tarballs for `/usr/local`, and the files of the container image. */
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { copyright, programContents, type Release } from "./contents.ts";
+import { copyright, programContents, type Release, unitsByHand } from "./contents.ts";
 import { type Entry, stage } from "./entries.ts";
 import { execute } from "./execute.ts";
 
@@ -34,7 +34,7 @@ async function tarballContents(release: Release): Promise<Entry[]> {
     ...program.map((entry) => ({ ...entry, path: entry.path.replace(/^usr\//, "") })),
     { path: `${doc}/LICENSE`, copyOf: join(repository, "LICENSE") },
     { path: `${doc}/copyright`, text: await copyright(release) },
-    { path: `${doc}/config/systemd/holdfast.service`, copyOf: join(repository, "config/systemd/holdfast.service") },
+    ...unitsByHand.map((file) => ({ path: `${doc}/${file}`, copyOf: join(repository, file) })),
   ];
 }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { oldNames } from "../../../scripts/lib/package/contents.ts";
+import { oldNames, unitsByHand } from "../../../scripts/lib/package/contents.ts";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createFolder, type TemporaryFolder } from "../../harness/folders.ts";
 import { makePackages, type Packages, packagesFor } from "../../harness/packages.ts";
@@ -64,6 +64,8 @@ describeWith(["dist/holdfast", "dpkg-deb"], "the .deb", () => {
     const unit = await Bun.file(file).text();
     expect(unit).toContain("\nExecStart=/usr/bin/holdfast run --config.file=/etc/holdfast/holdfast.yml\n");
     expect(unit).not.toContain("/usr/local");
+    const timers = join(folder.path, "usr/share/doc/holdfast/config/systemd/holdfast-snapshot.service");
+    expect(await Bun.file(timers).text()).not.toContain("/usr/local");
     if (Bun.which("systemd-analyze") === null) return;
     await Bun.write(file, unit.replaceAll("/usr/bin/holdfast ", "/bin/true ").replace(/^Documentation=.*\n/m, ""));
     expect(run("systemd-analyze", "verify", file)).toEqual({ status: 0, stdout: "", stderr: "" });
@@ -106,7 +108,7 @@ describeWith(["dist/holdfast"], "the tarball", () => {
     expect(run("readlink", "-f", join(folder.path, "lib/holdfast/as/pgrwl")).stdout.trim()).toBe(
       join(folder.path, "bin/holdfast"),
     );
-    for (const file of ["LICENSE", "copyright", "config/systemd/holdfast.service"]) {
+    for (const file of ["LICENSE", "copyright", ...unitsByHand]) {
       expect(existsSync(join(folder.path, "share/doc/holdfast", file))).toBe(true);
     }
   }, 120_000);

@@ -1,7 +1,13 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { loadConfig } from "../../../../agent/config/load.ts";
-import { packagedUnit, zipped } from "../../../../scripts/lib/package/contents.ts";
+import {
+  packagedUnit,
+  programContents,
+  serviceContents,
+  unitsByHand,
+  zipped,
+} from "../../../../scripts/lib/package/contents.ts";
 import { copyrightText } from "../../../../scripts/lib/package/licences.ts";
 import { createFolder } from "../../../harness/folders.ts";
 import { isRoot } from "../../../harness/users.ts";
@@ -28,6 +34,18 @@ test("the packages' unit differs from the one that is installed by hand in its p
       .filter((line) => !line.startsWith("Documentation="));
   const byHand = (await read("config/systemd/holdfast.service")).replaceAll("/usr/local/bin", "/usr/bin");
   expect(settings(await packagedUnit(repository))).toEqual(settings(byHand));
+});
+
+test("the packages' example of a timer calls the executable where the packages put it, the tarball's where that does", async () => {
+  const release = { repository, version: "0", architecture: "amd64", executable: "", time: 0, maintainer: "" };
+  const path = "usr/share/doc/holdfast/config/systemd/holdfast-snapshot.service";
+  const [unit, ...more] = (await serviceContents(release)).filter((entry) => entry.path === path);
+  const byHand = await read("config/systemd/holdfast-snapshot.service");
+  expect(byHand).toContain("/usr/local/bin/holdfast snapshot create");
+  expect(unit).toMatchObject({ text: byHand.replaceAll("/usr/local/", "/usr/") });
+  const others = await programContents(release, "debian");
+  expect([...more, ...others.filter((entry) => entry.path === path)]).toEqual([]);
+  expect(unitsByHand).toContain("config/systemd/holdfast-snapshot.service");
 });
 
 test("the configuration that packages bring is right", async () => {
