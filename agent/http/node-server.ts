@@ -88,6 +88,8 @@ async function exchange(
   { answer, onError, server, idleSeconds }: NodeServerOptions & { readonly server: Server },
 ): Promise<void> {
   const gone = new AbortController();
+  // A body that was let go of takes it off the message.
+  const { socket } = message;
   response.on("close", () => {
     gone.abort();
     // Kept alive, it would keep a server open that accepts nothing more.
@@ -100,17 +102,19 @@ async function exchange(
       : new Response("Cannot read the Host header: expected a host name\n", { status: 400 });
     const direct = directBodyOf(answered);
     if (direct) {
-      await sendDirectly(direct, answered, message.socket, gone.signal);
-      message.socket.destroy();
+      await sendDirectly(direct, answered, socket, gone.signal);
+      socket.destroy();
       return;
     }
     if (!server.listening) response.shouldKeepAlive = false;
     await send(answered, message, response);
+    // What nobody has read of it would stand before the next request.
+    if (request?.body && !request.body.locked) await request.body.cancel();
     // A plugin's route may have allowed it to be silent for as long as it likes.
-    message.socket.setTimeout(idleSeconds * 1000);
+    socket.setTimeout(idleSeconds * 1000);
   } catch {
     // A body that breaks must not end as a whole one does. What broke it, who made it has said.
-    message.socket.destroy();
+    socket.destroy();
   }
 }
 

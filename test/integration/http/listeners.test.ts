@@ -146,6 +146,32 @@ describe.each([
     expect(await (await fetch(`${url}/walg/put`, { method: "PUT", body })).text()).toBe("2097152");
   });
 
+  test.each([
+    ["POST", "with its length", `Content-Length: ${3 * 2 ** 20}\r\n\r\n${"a".repeat(3 * 2 ** 20)}`],
+    ["POST", "in chunks", `Transfer-Encoding: chunked\r\n\r\n300000\r\n${"a".repeat(0x300000)}\r\n0\r\n\r\n`],
+    ["GET", "with its length", `Content-Length: ${3 * 2 ** 20}\r\n\r\n${"a".repeat(3 * 2 ** 20)}`],
+  ])(
+    "the body of a %s, %s, that nobody reads does not hold up the next request",
+    async (method, _, body) => {
+      let answered = 0;
+      const listener = listen(loopback, () => new Response(`answer ${++answered}`));
+      const closed = Promise.withResolvers<string>();
+      let text = "";
+      const socket = net.connect(listener.address.port, "127.0.0.1", () =>
+        socket.write(`${method} / HTTP/1.1\r\nHost: localhost\r\n${body}`),
+      );
+      socket.on("data", (chunk) => {
+        text += chunk.toString("latin1");
+        if (text.endsWith("answer 1")) socket.write(get());
+      });
+      socket.on("error", (error) => closed.reject(error));
+      socket.on("close", () => closed.resolve(text));
+      expect(await closed.promise).toEndWith("answer 2");
+      await listener.stop(0);
+    },
+    30_000,
+  );
+
   test("more scrapes at once than allowed are 503", async () => {
     await using scene = await Scene.open();
     const release = Promise.withResolvers<void>();

@@ -104,6 +104,26 @@ describe.each([
     expect(await response.text()).toBe(String(200 * megabyte));
   }, 20_000);
 
+  test("an upload that the plugin answers without reading it leaves the connection to the next request", async () => {
+    await using scene = await Scene.open();
+    scene.worker(() => new Response("unread"));
+    const { address } = scene.agent({}, keepsLength);
+    const closed = Promise.withResolvers<string>();
+    let text = "";
+    const head = "POST /walg/x HTTP/1.1\r\nHost: localhost\r\n";
+    const socket = net.connect(address.port, "127.0.0.1", () =>
+      socket.write(`${head}Content-Length: ${3 * megabyte}\r\n\r\n${"a".repeat(3 * megabyte)}`),
+    );
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      if (text.split("unread").length === 2)
+        socket.write("GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    });
+    socket.on("error", (error) => closed.reject(error));
+    socket.on("close", () => closed.resolve(text));
+    expect(await closed.promise).toEndWith("holdfast is healthy.\n");
+  }, 30_000);
+
   test("a download that pauses for longer than the idle timeout goes on, and the plugin waits meanwhile", async () => {
     await using scene = await Scene.open();
     let made = 0;
