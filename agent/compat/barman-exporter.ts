@@ -97,7 +97,7 @@ async function translate(file: string, environment: Invocation["environment"], c
     instance: {
       listen: addressOf(
         `address and port in ${file}`,
-        `${address.includes(":") ? `[${address}]` : address}:${text("port") || "0"}`,
+        `${address.includes(":") && !address.startsWith("[") ? `[${address}]` : address}:${text("port") || "0"}`,
       ),
       interval: `${every ?? 60}s`,
       config: { cache_ttl: seconds("cache_ttl"), checks_cache_ttl: seconds("checks_cache_ttl") },

@@ -54,6 +54,11 @@ test("barman_exporter: address, port, times and level, with variables and their 
   expect(notes).toEqual([]);
 });
 
+test.each(["::1", "[::1]"])("barman_exporter: the address %s, of IPv6", async (address) => {
+  const { settings } = await barman(`address: "${address}"\nport: 2222\nrefresh_interval: 60\n`);
+  expect(settings.plugins.barman).toMatchObject({ listen: "[::1]:2222" });
+});
+
 test("barman_exporter: what is missing is as it was, and an unknown key is told", async () => {
   const { settings, notes } = await barman("refresh_intervall: 5\n");
   expect(settings as unknown).toEqual({
