@@ -86,11 +86,11 @@ function collect(
   const written = new Map<string, Scalar>();
   const problems: string[] = [];
   const more: string[] = [];
-  const storage = String(found.find(([key]) => key === "storage.name")?.[1] ?? "");
+  const storage = expand(String(found.find(([key]) => key === "storage.name")?.[1] ?? ""), environment);
   // Sections of the other storages stand in many files, and mean nothing.
   const isOfStorage = (key: string) => !/^storage\.(?:s3|sftp)\./.test(key) || key.startsWith(`storage.${storage}.`);
   for (const [key, value] of found) {
-    if (value === null || value === undefined) continue;
+    if (value === null || value === undefined || !isOfStorage(key)) continue;
     const known = keys.get(key);
     if (typeof value === "object" || !known) {
       problems.push(`${key}: expected one value`);
@@ -98,8 +98,7 @@ function collect(
     }
     const text = expand(String(value), environment);
     if (text === "" && !(secretKeys.has(key) && neededSecrets.has(key) && String(value) !== "")) {
-      if (String(value) !== "" && isOfStorage(key))
-        more.push(`${key} is ${String(value)}, which is empty here, and is left out`);
+      if (String(value) !== "") more.push(`${key} is ${String(value)}, which is empty here, and is left out`);
       continue;
     }
     try {

@@ -127,6 +127,19 @@ test("the same with SFTP: a password that is empty here is left out and told, an
 
 const least = "main: { listen_port: 7070, directory: wals }\nreceiver: { slot: s }\n";
 
+test("what is missing or wrong in the section of a storage that is not used is nobody's problem, as ever", async () => {
+  const unused = reference.replace(/ {4}(?:host|base_dir): .*\n/g, "").replace("port: 22 ", "port: ${PGRWL_NONE} ");
+  const { config, notes } = await ofFile(unused.replace("backupuser", "${PGRWL_SFTP_USER}"), { environment: secrets });
+  expect(config).toHaveProperty("archive", archiveOfReference);
+  expect(notes).toEqual([]);
+  const chosen = unused.replace("name: s3", "name: ${PGRWL_WHERE}");
+  const told = { environment: { ...secrets, PGRWL_WHERE: "s3" } };
+  expect((await ofFile(chosen, told)).config).toHaveProperty("archive", archiveOfReference);
+  await expect(ofFile(unused.replace("name: s3", "name: sftp"), { environment: secrets })).rejects.toThrow(
+    "storage.sftp.host: expected text",
+  );
+});
+
 test("JSON, keys in any case, and placeholders of both spellings in any value", async () => {
   const json = JSON.stringify({
     Main: { Listen_Port: "${PGRWL_PORT}", directory: "$PGRWL_ROOT/wal$x" },
