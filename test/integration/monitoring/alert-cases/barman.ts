@@ -82,7 +82,11 @@ export const barmanCases: readonly AlertCase[] = [
     fires: [`barman_postgres_wal_archive_failures_total{${main}} 7+1x60`],
     labels,
     noticedAfter: 1,
-    quiet: [[`barman_postgres_wal_archive_failures_total{${main}} 7`]],
+    quiet: [
+      [`barman_postgres_wal_archive_failures_total{${main}} 7`],
+      // PostgreSQL has tried again a minute later, and then it succeeded.
+      [`barman_postgres_wal_archive_failures_total{${main}} 7 10x90`],
+    ],
   },
   {
     alert: "BarmanDoesNotAnswer",

@@ -74,7 +74,11 @@ export const walgCases: readonly AlertCase[] = [
     fires: ['walg_archiver_failed_total{instance="a"} 3+1x60'],
     labels,
     noticedAfter: 1,
-    quiet: [['walg_archiver_failed_total{instance="a"} 3']],
+    quiet: [
+      ['walg_archiver_failed_total{instance="a"} 3'],
+      // PostgreSQL has tried again a minute later, and then it succeeded.
+      ['walg_archiver_failed_total{instance="a"} 3 6x90'],
+    ],
   },
   {
     alert: "WalgStorageDown",
