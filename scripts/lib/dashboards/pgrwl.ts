@@ -103,7 +103,7 @@ export const pgrwl: Dashboard = {
               legend: `99 of 100 ${receiver}`,
             },
             {
-              expr: "rate(pgrwl_flush_duration_seconds_sum{@}[$__rate_interval]) / rate(pgrwl_flush_duration_seconds_count{@}[$__rate_interval])",
+              expr: "rate(pgrwl_flush_duration_seconds_sum{@}[$__rate_interval]) / (rate(pgrwl_flush_duration_seconds_count{@}[$__rate_interval]) > 0)",
               legend: `mean ${receiver}`,
             },
           ],

@@ -102,3 +102,9 @@ test("seriesIn() finds the metrics of an expression and nothing else", () => {
     { name: "w", labels: ["l"] },
   ]);
 });
+
+test.each(expressions)("%s shows nothing, not NaN, where nothing was counted", (_, expr) => {
+  for (const [, divisor = ""] of expr.matchAll(/ \/ (.*)/g)) {
+    if (/\b(?:rate|increase)\(/.test(divisor)) expect(divisor).toContain(" > 0)");
+  }
+});
