@@ -59,11 +59,14 @@ function answer(rows: readonly RestorableRow[], now: number): string {
   const good = claims.filter(({ reason }) => reason === undefined);
   const ends = good.flatMap(({ to }) => (to !== undefined && Number.isFinite(to) ? [to] : []));
   const all = claims.length === 1 ? "It" : `All ${claims.length}`;
+  // One cluster that two sources tell of is not two.
+  const areClusters = new Set(claims.map(({ cluster }) => cluster)).size === claims.length;
+  const claimed = areClusters ? count(claims.length, "cluster", "clusters") : claims.length.toLocaleString("en");
   const which =
     good.length === claims.length
       ? `Yes. ${all} can be restored`
-      : `${good.length === 0 ? "No" : "Not all"}. ${good.length} of ${count(claims.length, "cluster", "clusters")} can be restored`;
-  if (ends.length === 0) return `${which}.`;
+      : `${good.length === 0 ? "No" : "Not all"}. ${good.length} of ${claimed} can be restored`;
+  if (ends.length === 0 || ends.length < good.length) return `${which}.`;
   const behind = Math.max(0, now / 1000 - ends.reduce((a, b) => Math.min(a, b)));
   return `${which}, ${good.length === 1 ? "to" : "each at least to"} ${behind < 1 ? "now" : `${span(behind)} ago`}.`;
 }

@@ -62,6 +62,19 @@ test("what cannot be counted on comes first, with its reason as a word, and in t
   expect(page).toContain("<title>1 not restorable · holdfast</title>");
 });
 
+test("what is told of one cluster by two sources is not counted as two clusters", () => {
+  const text = drawn(row({}), row({ source: "walg", reason: "stale" }));
+  expect(text).toContain("Not all. 1 of 2 can be restored, to 1 min ago.");
+  expect(drawn(row({ reason: "stale" }), row({ source: "walg", reason: "stale" }))).toContain(
+    "No. 0 of 2 can be restored.",
+  );
+});
+
+test("no moment is named for all where one of them tells of none", () => {
+  const text = drawn(row({}), row({ cluster: "other", to: undefined }));
+  expect(text).toContain("Yes. All 2 can be restored.");
+});
+
 test("WAL without a base backup is shown, and nothing is claimed of it", () => {
   const text = drawn(row({ walOnly: true }));
   expect(text).toContain("WAL is there; no base backup is known here.");
