@@ -41,8 +41,10 @@ export async function runOriginal(name: string, args: readonly string[]): Promis
     const plan = await tool.plan(invocation);
     return isPrinted ? await print(tool, plan, args) : await carryOut(tool, plan, invocation);
   } catch (error) {
-    complain(`${tool.name}: ${messageOf(error)}`);
-    return error instanceof UsageError ? tool.exitStatus.usage : tool.exitStatus.failed;
+    const isUsage = error instanceof UsageError;
+    // Its message may have a line for each problem.
+    complain(`${tool.name}: ${isUsage ? error.message : messageOf(error)}`);
+    return isUsage ? tool.exitStatus.usage : tool.exitStatus.failed;
   }
 }
 

@@ -33,6 +33,24 @@ describeWith(["dist/holdfast"], "a mistake under an old name", () => {
     expect(ended.status).toBe(status);
   });
 
+  test("all that is wrong with a file is told, a line each", async () => {
+    await using folder = await createFolder("holdfast-mistakes");
+    await writeFile(join(folder.path, "pgrwl.yml"), "main: {}\nstorage: { name: s3 }\n");
+    const ended = await runOnce(["as", "pgrwl", "start", "-c", "pgrwl.yml", "-m", "receive"], {
+      cwd: folder.path,
+      env: {},
+    });
+    expect(ended.stderr.split("\n")).toEqual([
+      "pgrwl: invalid config in pgrwl.yml:",
+      "  - main.listen_port is required",
+      "  - main.directory is required",
+      "  - receiver.slot is required in receive mode",
+      "  - storage.name: Cannot use storage.name s3: storage.s3 is required for s3 storage",
+      "",
+    ]);
+    expect(ended.status).toBe(1);
+  });
+
   test.each(
     [
       ["walg-exporter", "--no\u001b[2Jflag"],
