@@ -64,6 +64,11 @@ test.each([
   expect((await readdir(archives)).sort()).toEqual([...old.slice(7), today()]);
 });
 
+test("cron, which looks into /usr/bin and /bin alone, finds the executable where a tarball puts it, too", async () => {
+  const text = await Bun.file(join(config, "holdfast-snapshot.cron")).text();
+  expect(/^PATH=(.*)$/m.exec(text)?.[1]?.split(":")).toEqual(["/usr/local/bin", "/usr/bin", "/bin"]);
+});
+
 describeWith(["systemd-analyze"], "the unit and the timer for snapshots", () => {
   test("have no setting that systemd does not know", async () => {
     await using folder = await createFolder("holdfast-unit");
