@@ -128,6 +128,8 @@ const peerOf = (message: IncomingMessage): Peer => ({
 /** Undefined: its Host header is no host. */
 function requestOf(message: IncomingMessage, signal: AbortSignal): Request | undefined {
   const { method = "GET", url: target = "/", headers } = message;
+  // What does not belong to a host would become a part of the path, and pass by whoever has looked at that.
+  if (/[/\\?#@]/.test(headers.host ?? "")) return undefined;
   const url = target.startsWith("/") ? `http://${headers.host || "localhost"}${target}` : target;
   if (!URL.canParse(url)) return undefined;
   const hasBody = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
