@@ -62,8 +62,7 @@ export async function forward(
 
 /** The path and query as the client wrote them: `%2F` stays, and so does an empty segment. */
 function pathBelow(url: string, prefix: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  const path = start < 0 ? "/" : url.slice(start);
+  const path = url.replace(/^[^:/]+:\/\/[^/?]*/, "");
   const below = path.slice(prefix.length);
   return below.startsWith("/") ? below : `/${below}`;
 }

@@ -254,6 +254,19 @@ describe.each([
     expect((await fetch(`${listener.url}/metrics`, { method: "POST" })).status).toBe(405);
   });
 
+  test("a target that is a whole URL asks for its path, not for what looks like one in its query", async () => {
+    await using scene = await Scene.open();
+    scene.worker((request) => new Response(request.url.replace(/^http:\/\/[^/]*/, "")));
+    const listener = openListener({ host: "127.0.0.1", port: 0 }, createInstanceApp("walg", scene.deps()).fetch, {
+      keepsLength,
+    });
+    scene.onEnd(() => listener.stop(0));
+    const ask = async (target: string) =>
+      (await raw(listener.address.port, `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)).text;
+    expect(await ask("http://x?a=/api/prune")).toEndWith("\r\n\r\n/?a=/api/prune");
+    expect(await ask("http://x/a%2Fb//c?d=/e")).toEndWith("\r\n\r\n/a%2Fb//c?d=/e");
+  });
+
   test("an instance's own port tells the agent's health where the agent has no other, whatever becomes of the worker", async () => {
     await using scene = await Scene.open();
     const deps = scene.deps({ socketOf: () => undefined, isReady: () => true });
