@@ -13,7 +13,10 @@ export const reloadRoutes = (reload: Reload | undefined): Hono<HttpEnv> =>
         return line(c, 403, "Cannot reload by HTTP: it is not enabled, set enable_reload: true or send SIGHUP");
       }
       if (isFromOtherSite(c)) return line(c, 403, "Cannot reload for a page of another site");
+      // It waits for the one that runs, and for plugins that are slow to load.
+      c.env?.connection?.allowSilence();
       const { successful, message } = await reload();
+      c.env?.connection?.endSilence();
       return line(c, successful ? 200 : 500, message);
     })
     .all("/-/reload", (c) => methodNotAllowed(c, "POST"));

@@ -1,5 +1,6 @@
 /** A connection may be silent while a plugin's answer is on its way, and no longer: each one costs file descriptors. */
 import { expect, test } from "bun:test";
+import { createApp } from "../../../agent/http/app.ts";
 import { forward } from "../../../agent/http/proxy.ts";
 import { Scene } from "./support.ts";
 
@@ -22,4 +23,23 @@ test.each([
   if (response.body !== null) expect(told).toEqual(["silence"]);
   await response.arrayBuffer();
   expect(told).toEqual(["silence", "no more"]);
+});
+
+test("a reload may take longer than a connection may else be silent", async () => {
+  await using scene = await Scene.open();
+  const told: string[] = [];
+  const connection = {
+    clientAddress: "127.0.0.1",
+    secure: false,
+    authenticated: false,
+    allowSilence: () => told.push("silence"),
+    endSilence: () => told.push("no more"),
+  };
+  const reload = async () => {
+    told.push("reload");
+    return { successful: true, message: "Reloaded." };
+  };
+  const request = new Request("http://localhost/-/reload", { method: "POST" });
+  const response = await createApp(scene.deps({ reload })).fetch(request, { connection });
+  expect([response.status, told]).toEqual([200, ["silence", "reload", "no more"]]);
 });
