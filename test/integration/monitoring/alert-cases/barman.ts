@@ -91,13 +91,15 @@ export const barmanCases: readonly AlertCase[] = [
   {
     alert: "BarmanDoesNotAnswer",
     fires: [
-      `barman_exporter_command_last_success_timestamp_seconds{${main},command="list-backups"} ${hoursAgo(0.5)}`,
-      `barman_exporter_command_last_success_timestamp_seconds{${main},command="check"} ${hoursAgo(5)}`,
+      // One of the two is enough: what it told vanishes, and with it what the other alerts see.
+      `barman_exporter_command_last_success_timestamp_seconds{${main},command="list-backups"} 0+60x120`,
+      `barman_exporter_command_last_success_timestamp_seconds{${main},command="check"} ${hoursAgo(0.5)}`,
     ],
     labels,
     noticedAfter: 1,
     quiet: [
       [`barman_exporter_command_last_success_timestamp_seconds{${main},command="check"} 0+60x120`],
+      [`barman_exporter_command_last_success_timestamp_seconds{${main},command="check"} ${hoursAgo(5)}`, inactive],
       [
         `barman_exporter_command_last_success_timestamp_seconds{${main},command="list-backups"} 0+60x120`,
         // It is run once for each backup, and so may be as old as that.
