@@ -117,7 +117,7 @@ export class Instance {
   }
 
   status(): InstanceStatus {
-    const { name, plugin, listen } = this.config;
+    const { name, plugin, listen, metricsPath } = this.config;
     return {
       name,
       plugin,
@@ -138,6 +138,7 @@ export class Instance {
       series: this.#dependencies.snapshots.samples(name),
       hasRoutes: this.#socket !== undefined,
       listen: listen && formatAddress(listen),
+      metricsPath,
     };
   }
 

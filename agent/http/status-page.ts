@@ -187,12 +187,14 @@ function lastError({ lastError, lastSuccessAt, state }: InstanceStatus, now: num
 <code>${lastError.message}</code></div></td></tr>`;
 }
 
-function links({ name, hasRoutes, listen }: InstanceStatus, hostname: string): Html[] {
+function links({ name, hasRoutes, listen, metricsPath = "/metrics" }: InstanceStatus, hostname: string): Html[] {
   const port = listen === undefined ? undefined : parseAddress(listen)?.port;
   return [
     html`<a href="metrics?collect%5B%5D=${encodeURIComponent(name)}" aria-label="Metrics of ${name}">metrics</a>`,
     ...(hasRoutes ? [html`<a href="${encodeURIComponent(name)}/" aria-label="Pages of ${name}">pages</a>`] : []),
-    ...(port ? [html`<a href="//${hostname}:${port}/metrics" aria-label="Port of ${name}">port ${port}</a>`] : []),
+    ...(port
+      ? [html`<a href="//${hostname}:${port}${metricsPath}" aria-label="Port of ${name}">port ${port}</a>`]
+      : []),
   ];
 }
 

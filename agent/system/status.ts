@@ -53,6 +53,8 @@ export interface InstanceStatus {
   readonly hasRoutes: boolean;
   /** The instance's own address, when it has one. */
   readonly listen: string | undefined;
+  /** Where the metrics are there; undefined: `/metrics`. */
+  readonly metricsPath?: string | undefined;
 }
 
 export interface AgentStatus {

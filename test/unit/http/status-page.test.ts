@@ -21,6 +21,12 @@ test("every instance shows its state as a word, its times and its links", () => 
   expect(page).toContain("<title>1 failing · holdfast</title>");
 });
 
+test("the link to an instance's own port leads to its metrics, wherever they are", () => {
+  const instances = [instance({ listen: ":9351", metricsPath: "/telemetry" })];
+  const page = statusPage({ ...status, instances }, { now, hostname: "db1.example", notices: [] });
+  expect(page).toContain('href="//db1.example:9351/telemetry"');
+});
+
 test("what a plugin says of itself stands below its instance", () => {
   expect(statusPage(status, context)).toContain(
     "<div><dt>Receiver</dt><dd>streaming</dd></div><div><dt>Flushed</dt><dd>0/3000148 on timeline 1</dd></div>",
