@@ -22,8 +22,7 @@ const stopDeadlineMs = 10_000;
 /** What a collection gets between the abort of its signal and the end of its worker. */
 const abortGraceMs = 5_000;
 /** Pauses before a restart, and the age of a worker whose success makes them short again. */
-const backoffMs = { first: 1_000, most: 60_000 };
-const shortLifeMs = 10_000;
+const backoffMs = { first: 1_000, most: 60_000, successAfter: 10_000 };
 
 export class Instance {
   #config: InstanceConfig;
@@ -320,7 +319,7 @@ export class Instance {
     this.#log.debug("Collected", { duration_seconds: this.history.lastDurationSeconds });
     this.history.lastSucceeded = true;
     this.#first.resolve(undefined);
-    if (performance.now() - this.#workerStartedAt > shortLifeMs) this.#backoff.reset();
+    if (performance.now() - this.#workerStartedAt > backoffMs.successAfter) this.#backoff.reset();
     if (this.#state !== "stopping") this.#state = "running";
   }
 
