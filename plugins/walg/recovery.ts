@@ -46,7 +46,8 @@ export interface Recovery {
 
 /**
  * What can be recovered along the path. A backup counts when it is not permanent (its WAL may be deleted at any time),
- * when all the backups that it builds on are stored, and when it was taken on the path.
+ * when all the backups that it builds on are stored, and when it was taken on the path; it opens the window when the WAL
+ * up to its own end is archived, without which it is not consistent.
  * @param ignoreBefore Gaps before this segment are known, and not counted.
  */
 export function assessRecovery(
@@ -57,20 +58,23 @@ export function assessRecovery(
 ): Recovery {
   const restorable = backups.flatMap((backup) => {
     const segment = firstSegment(backup, path.segmentSizeBytes);
+    const { timeline, startLsn, finishLsn = startLsn } = backup;
     const counts =
       !backup.permanent &&
       segment !== undefined &&
-      backup.timeline !== undefined &&
-      isOnPath(path, backup.timeline, segment);
-    return counts && chains.depth(backup) !== undefined ? [{ segment, finishedAt: backup.finishedAt }] : [];
+      timeline !== undefined &&
+      isOnPath(path, { timeline, segment, endLsn: finishLsn });
+    if (!counts || chains.depth(backup) === undefined) return [];
+    const needed = finishLsn ? Math.max(segment, segmentAt(finishLsn - 1n, path.segmentSizeBytes)) : segment;
+    return [{ segment, needed, finishedAt: backup.finishedAt }];
   });
   const segments = restorable.map(({ segment }) => segment);
   const end = archiveEnd(path, segments.length === 0 ? undefined : segments.reduce((a, b) => Math.max(a, b)));
   if (!end) return { end, earliest: undefined, gapSegments: undefined };
   let earliest: number | undefined;
-  for (const { segment, finishedAt } of restorable) {
+  for (const { segment, needed, finishedAt } of restorable) {
     if (finishedAt === undefined || finishedAt >= (earliest ?? Number.POSITIVE_INFINITY)) continue;
-    if (segment <= end.segment && missingBetween(path, segment, end.segment) === 0) earliest = finishedAt;
+    if (needed <= end.segment && missingBetween(path, segment, end.segment) === 0) earliest = finishedAt;
   }
   const newest = path.archived.at(-1)?.last ?? end.segment;
   const oldest = segments.length === 0 ? undefined : segments.reduce((a, b) => Math.min(a, b));

@@ -132,11 +132,19 @@ export function missingBetween({ archived }: WalPath, first: number, last: numbe
   return missing;
 }
 
-/** Whether a segment of a timeline lies on the path. */
-export function isOnPath({ portions }: WalPath, timeline: number, segment: number): boolean {
-  return portions.some(
-    (portion) => portion.timeline === timeline && segment >= portion.first && segment <= portion.last,
-  );
+/**
+ * Whether WAL of a timeline lies on the path.
+ * @param segment The first one.
+ * @param endLsn Where it ends; undefined: not known. Behind the switch a timeline went on by itself, for nobody.
+ */
+export function isOnPath(
+  { portions }: WalPath,
+  { timeline, segment, endLsn }: { timeline: number; segment: number; endLsn: bigint | undefined },
+): boolean {
+  return portions.some((portion) => {
+    if (portion.timeline !== timeline || segment < portion.first) return false;
+    return endLsn === undefined || portion.endLsn === undefined ? segment <= portion.last : endLsn <= portion.endLsn;
+  });
 }
 
 /**

@@ -186,6 +186,40 @@ test("a backup of a timeline that was left does not count", () => {
   expect(assessRecovery(backups, chains, path).earliest).toBeUndefined();
 });
 
+/** Timeline 2 left timeline 1 in the middle of segment 0x40; a full backup of timeline 1, of which are told start and end. */
+const acrossSwitch = (start_lsn: number, finish_lsn: number) => {
+  const timeline = (id: number, first: number, last: number, more = {}) => ({
+    id,
+    start_segment: formatSegmentName({ timeline: id, number: first }, size),
+    end_segment: formatSegmentName({ timeline: id, number: last }, size),
+    missing_segments: [],
+    status: "OK",
+    ...more,
+  });
+  const two = { parent_id: 1, switch_point_lsn: 0x40000800 };
+  const timelines = parseTimelines(JSON.stringify([timeline(1, 1, 0x50), timeline(2, 0x40, 0x48, two)]));
+  const name = formatSegmentName({ timeline: 1, number: Math.floor(start_lsn / size) }, size);
+  const record = { backup_name: `base_${name}`, wal_file_name: name, start_lsn, finish_lsn };
+  const { backups } = parseBackupList(JSON.stringify([{ ...record, finish_time: "2026-01-01T00:00:00Z" }]));
+  const path = pathThroughTimelines(timelines, undefined, size) ?? expect.unreachable();
+  return assessRecovery(backups, deltaChains(backups), path).earliest;
+};
+
+test("a backup that went on behind the switch on the timeline that was left does not count", () => {
+  expect(acrossSwitch(0x3f000028, 0x3f000138)).toBe(hour(0));
+  expect(acrossSwitch(0x3f000028, 0x41000138)).toBeUndefined();
+  expect(acrossSwitch(0x40000028, 0x40000900)).toBeUndefined();
+});
+
+test("a standby's backup that ended right before the switch counts", () => {
+  expect(acrossSwitch(0x40000028, 0x40000700)).toBe(hour(0));
+});
+
+test("a backup counts when WAL up to its end is archived", () => {
+  expect(storage(0x40, [], [0x3e], { finish_lsn: 0x41000000 })).toMatchObject({ earliest: hour(0) });
+  expect(storage(0x40, [], [0x3e], { finish_lsn: 0x41000001 })).toMatchObject({ earliest: undefined });
+});
+
 test("with nothing archived on the server's new timeline the archive ends with its parent", async () => {
   const { timelines } = await f1();
   const path = pathThroughTimelines(timelines, 3, size) ?? expect.unreachable();
