@@ -10,6 +10,9 @@ export function storedAt({ modifiedAt, finishedAt }: Backup): number | undefined
   return modifiedAt ?? finishedAt;
 }
 
+/** Unix seconds from which on a backup can be restored: its end, or, in a list without details, when it was stored. */
+export const finishedOrStoredAt = ({ modifiedAt, finishedAt }: Backup): number | undefined => finishedAt ?? modifiedAt;
+
 /**
  * The window as the original exporters compute it: from the oldest backup to now, whatever WAL is missing; 0 without one.
  * @param rule `readme` counts permanent backups too and may go below zero; `release` does neither.
@@ -66,7 +69,7 @@ export function assessRecovery(
       isOnPath(path, { timeline, segment, endLsn: finishLsn });
     if (!counts || chains.depth(backup) === undefined) return [];
     const needed = finishLsn ? Math.max(segment, segmentAt(finishLsn - 1n, path.segmentSizeBytes)) : segment;
-    return [{ segment, needed, finishedAt: backup.finishedAt }];
+    return [{ segment, needed, finishedAt: finishedOrStoredAt(backup) }];
   });
   const segments = restorable.map(({ segment }) => segment);
   const end = archiveEnd(path, segments.length === 0 ? undefined : segments.reduce((a, b) => Math.max(a, b)));

@@ -2,6 +2,7 @@
 import type { RestorableWindow } from "holdfast";
 import type { Knowledge, Operations } from "./knowledge.ts";
 import { failureReason } from "./operation.ts";
+import { finishedOrStoredAt } from "./recovery.ts";
 import type { ArchivedWal } from "./wal-page.ts";
 
 /** None before the list of backups was first asked for. */
@@ -49,7 +50,7 @@ function judge(known: Knowledge, wal: ArchivedWal): Partial<RestorableWindow> {
     };
   }
   if (latest === undefined) {
-    const ends = counted.flatMap(({ finishedAt }) => finishedAt ?? []);
+    const ends = counted.flatMap((backup) => finishedOrStoredAt(backup) ?? []);
     const to = ends.length === 0 ? undefined : ends.reduce((a, b) => Math.max(a, b));
     return { to, detail: "The end of the newest backup: when the last WAL arrived is not known" };
   }

@@ -40,6 +40,18 @@ test("its end is when the last WAL arrived, where that is known", async () => {
   expect(latest).toBe(Date.parse("2026-01-02T11:58:00Z") / 1000);
 });
 
+test("backups that are listed without details count from when the storage got them", async () => {
+  await walg.standIn.reply("backup-list", { stderr: "ERROR: metadata.json does not exist\n", status: 1 });
+  const short = (await backups()).map(({ backup_name, time, wal_file_name }) => ({ backup_name, time, wal_file_name }));
+  await walg.standIn.reply("backup-list-short", { stdout: JSON.stringify(short) });
+  const { window } = await windowOf();
+  expect(window?.reason).toBeUndefined();
+  expect(window).toMatchObject({
+    from: Date.parse("2026-01-01T02:10:31.204Z") / 1000,
+    to: Date.parse("2026-01-02T02:01:00.9Z") / 1000,
+  });
+});
+
 test("a hole behind the newest backup is a gap, and says how large", async () => {
   const [one = {}, two = {}] = await timelines();
   const missing = ["000000020000000000000044", "000000020000000000000045"];
