@@ -1,9 +1,9 @@
 /** All that an instance asks for, and what may still be believed of the answers. */
 import { defaultSegmentSizeBytes, isSegmentSize, parseSegmentName } from "../common/postgres/wal-segments.ts";
-import type { BackupList } from "./backups.ts";
+import type { Backup, BackupList } from "./backups.ts";
 import type { DeltaChains } from "./delta-chains.ts";
 import type { Operation } from "./operation.ts";
-import { inferSegmentSize } from "./recovery.ts";
+import { finishedOrStoredAt, inferSegmentSize } from "./recovery.ts";
 import type { ServerState } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import type { StorageUsage } from "./storage-usage.ts";
@@ -46,6 +46,8 @@ export interface Knowledge {
   readonly segments: ReadonlyMap<number, StoredSegment> | undefined;
   /** Only while the server answers. */
   readonly server: ServerState | undefined;
+  /** Of the cluster: by the server's word, however old, else by the newest backup's. */
+  readonly systemIdentifier: string | undefined;
   readonly version: string | undefined;
   readonly segmentSizeBytes: number;
   /** Number of the segment before which gaps are not counted. */
@@ -87,8 +89,28 @@ export function knowledgeOf(
     storageUsage: fresh(operations.storageUsage),
     segments: fresh(operations.segments),
     server,
+    systemIdentifier: operations.server?.answer?.systemIdentifier ?? newestIdentifier(backups?.backups ?? []),
     version: fresh(operations.version),
     segmentSizeBytes,
     ignoreBefore: parseSegmentName(settings.ignore_wal_before ?? "", segmentSizeBytes)?.number ?? 0,
   };
+}
+
+function newestIdentifier(backups: readonly Backup[]): string | undefined {
+  let newest: Backup | undefined;
+  for (const backup of backups) {
+    if (backup.systemIdentifier === undefined) continue;
+    if ((finishedOrStoredAt(backup) ?? 0) >= (newest ? (finishedOrStoredAt(newest) ?? 0) : 0)) newest = backup;
+  }
+  return newest?.systemIdentifier;
+}
+
+/**
+ * Backups of the cluster itself. After pg_upgrade its WAL has the names that would come next in the old cluster's, and
+ * leads no backup of the old one further.
+ */
+export function ownBackups({ backups, systemIdentifier }: Pick<Knowledge, "backups" | "systemIdentifier">): Backup[] {
+  return (backups?.backups ?? []).filter(
+    (backup) => (backup.systemIdentifier ?? systemIdentifier) === systemIdentifier || systemIdentifier === undefined,
+  );
 }

@@ -1,6 +1,6 @@
 /** What can be restored, and to when, by what is known of the storage. */
 import type { RestorableWindow } from "holdfast";
-import type { Knowledge, Operations } from "./knowledge.ts";
+import { type Knowledge, type Operations, ownBackups } from "./knowledge.ts";
 import { failureReason } from "./operation.ts";
 import { finishedOrStoredAt } from "./recovery.ts";
 import type { ArchivedWal } from "./wal-page.ts";
@@ -24,7 +24,12 @@ function judge(known: Knowledge, wal: ArchivedWal): Partial<RestorableWindow> {
   const { backups, timelines, verification, nowSeconds, walPatienceSeconds } = known;
   if (backups === undefined) return { reason: "stale", detail: "The list of backups is older than stale_after" };
   if (backups.backups.length === 0) return { reason: "no_backup", detail: "There is no backup in the storage" };
-  const counted = backups.backups.filter(({ permanent }) => !permanent);
+  const own = ownBackups(known);
+  if (own.length === 0) {
+    const detail = `All backups are of another cluster than ${known.systemIdentifier}, as after pg_upgrade: take a new one`;
+    return { reason: "no_backup", detail };
+  }
+  const counted = own.filter(({ permanent }) => !permanent);
   if (counted.length === 0) {
     return { reason: "no_backup", detail: "All backups are permanent: WAL that follows them is not kept for them" };
   }

@@ -9,6 +9,7 @@ export interface ServerState {
   /** The end of what it has written; on a standby, of what it has received. */
   readonly lsn: bigint | undefined;
   readonly timeline: number | undefined;
+  readonly systemIdentifier: string;
   readonly segmentSizeBytes: number | undefined;
   /** The segment that archive_command stored last; undefined when it was none, but a history file, say. */
   readonly lastArchived: { readonly segment: string; readonly at: number } | undefined;
@@ -22,6 +23,7 @@ interface StateRow {
   lsn: string | null;
   wal_file: string | null;
   control_timeline: number;
+  system_identifier: string;
   segment_size: string;
   last_archived_wal: string | null;
   last_archived_at: number | null;
@@ -34,6 +36,7 @@ const stateQuery = `
   SELECT lsn::text AS lsn,
     CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(lsn) END AS wal_file,
     (SELECT timeline_id FROM pg_control_checkpoint()) AS control_timeline,
+    (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
     pg_size_bytes(current_setting('wal_segment_size'))::text AS segment_size,
     last_archived_wal,
     extract(epoch FROM last_archived_time)::float8 AS last_archived_at,
@@ -67,6 +70,7 @@ export function readServerState(
         row.wal_file === null
           ? (received?.[0]?.received_tli ?? row.control_timeline)
           : Number.parseInt(row.wal_file.slice(0, 8), 16),
+      systemIdentifier: row.system_identifier,
       segmentSizeBytes: Number(row.segment_size),
       lastArchived: segment !== null && at !== null && isSegmentName(segment) ? { segment, at } : undefined,
       archiverFailures: Number(row.failed_count),

@@ -1,7 +1,7 @@
 /** The part of the page about WAL: what is archived, what is missing, what can be recovered. */
 import { formatLsn } from "../common/postgres/lsn.ts";
 import { parseSegmentName, segmentEnd } from "../common/postgres/wal-segments.ts";
-import type { Knowledge } from "./knowledge.ts";
+import { type Knowledge, ownBackups } from "./knowledge.ts";
 import { assessRecovery, firstSegment, lagBytes, type Recovery } from "./recovery.ts";
 import type { Series } from "./series.ts";
 import { runNumbers, type StoredTimeline } from "./timelines.ts";
@@ -60,8 +60,7 @@ export function archivedWal(known: Knowledge): ArchivedWal {
   const isOutdated = verified !== undefined && verificationAt - timelinesAt > walPatienceSeconds;
   const path = isOutdated ? verified : (shown ?? verified);
   const toldAt = path === shown ? known.timelinesAt : known.verificationAt;
-  const recovery =
-    path && assessRecovery(backups?.backups ?? [], backups?.chains ?? noChains, path, known.ignoreBefore);
+  const recovery = path && assessRecovery(ownBackups(known), backups?.chains ?? noChains, path, known.ignoreBefore);
   const end = recovery?.end && withLastArchived(recovery.end, known);
   const arrivals = arrivalsOf(known);
   return { current, recovery, end, latest: end && arrivalOf(end, arrivals), arrivals, toldAt };

@@ -294,6 +294,29 @@ describeWith(["postgresql"], "PostgreSQL", () => {
       });
     });
 
+    test("backups count when they are of the server's own cluster", async () => {
+      const newest = await archiveOne(primary);
+      const [oldest = ""] = await segments(primary);
+      const timeline = { id: 1, start_segment: oldest, end_segment: newest, missing_segments: [], status: "OK" };
+      await standIn.reply("wal-show", { stdout: JSON.stringify([timeline]) });
+      const [identifier = ""] = await rows(primary, "SELECT system_identifier FROM pg_control_system()");
+      const backup = (of: string) =>
+        `[{"backup_name":"base_${oldest}","wal_file_name":"${oldest}","finish_time":"2026-01-01T00:00:00Z","system_identifier":${of}}]`;
+      const reasonWith = async (stdout: string) => {
+        await standIn.reply("backup-list", { stdout });
+        const plugin = await testPlugin(walg, { config: standIn.config({ postgres: keywords(primary) }) });
+        await plugin.collect();
+        await plugin.stop();
+        return plugin.instance.restorable?.()[0];
+      };
+      expect((await reasonWith(backup(identifier)))?.reason).toBeUndefined();
+      // The cluster before pg_upgrade: the new one's WAL has the names that come next.
+      expect(await reasonWith(backup("7000000000000000001"))).toMatchObject({
+        reason: "no_backup",
+        detail: `All backups are of another cluster than ${identifier}, as after pg_upgrade: take a new one`,
+      });
+    });
+
     test("a standby tells what it received, and after its promotion the new timeline", async () => {
       await using standby = await primary.standby();
       await rows(primary, "SELECT pg_logical_emit_message(false, 'test', 'y')");

@@ -77,6 +77,15 @@ test("without a backup, and with permanent ones alone, there is none", async () 
   });
 });
 
+test("of two clusters in one storage, as after pg_upgrade, the newest backup's counts", async () => {
+  const [, full = {}, delta = {}] = await backups();
+  const next = { ...delta, backup_name: "base_000000010000000000000030", system_identifier: 7002 };
+  await walg.standIn.reply("backup-list", { stdout: JSON.stringify([{ ...full, system_identifier: 7001 }, next]) });
+  const { window } = await windowOf();
+  expect(window?.reason).toBeUndefined();
+  expect(window?.from).toBe(Date.parse("2026-01-02T02:01:00.25Z") / 1000);
+});
+
 test("backups without any WAL are a gap; as long as nobody told of WAL, nothing is known", async () => {
   await walg.standIn.reply("wal-show", { stdout: "[]\n" });
   await walg.standIn.reply("wal-verify-integrity-timeline", { status: 1, stderr: "no" });

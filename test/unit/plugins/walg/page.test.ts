@@ -29,6 +29,7 @@ const f1 = {
 const server: ServerState = {
   lsn: parseLsn("0/54000100"),
   timeline: 2,
+  systemIdentifier: "7507672962298572862",
   segmentSizeBytes: 2 ** 24,
   lastArchived: undefined,
   archiverFailures: 3,
@@ -54,6 +55,7 @@ async function page(
     storageUsage: undefined,
     segments: undefined,
     server: undefined,
+    systemIdentifier: undefined,
     version: undefined,
     segmentSizeBytes: 2 ** 24,
     ignoreBefore: 0,
