@@ -83,6 +83,7 @@ export class ReceiverInstance implements PluginInstance {
       keepFrom: this.#keepFrom,
       log,
       segmentSizeBytes: () => telemetry.number("segmentSizeBytes") || undefined,
+      timeline: () => telemetry.number("timeline") || undefined,
       now,
       onEnd: () => this.#announce(),
     });

@@ -8,6 +8,8 @@ export interface ContinuityInput {
   /** By timeline; those that could be read. */
   readonly histories: ReadonlyMap<number, readonly Ancestor[]>;
   readonly segmentSizeBytes: number;
+  /** Of which is told what is restorable; default, and where nothing is known of it: the newest. */
+  readonly timeline?: number | undefined;
 }
 
 /** Segments that are missing between others. */
@@ -32,8 +34,10 @@ export interface Continuity {
   readonly gaps: readonly MissingSegments[];
   /** Names of histories without which nobody knows where a timeline begins. */
   readonly missingHistories: readonly string[];
+  /** The timeline of which `restorable` is told. */
+  readonly leading?: number | undefined;
   /**
-   * From where to where a recovery on the newest timeline can run without a gap: a base backup that began before the first
+   * From where to where a recovery on this timeline can run without a gap: a base backup that began before the first
    * position cannot be brought to the second. Undefined without segments.
    */
   readonly restorable: { readonly oldestLsn: bigint; readonly newestLsn: bigint } | undefined;
@@ -47,28 +51,35 @@ interface Stretch {
   readonly last: number | undefined;
 }
 
-export function checkContinuity({ segments, histories, segmentSizeBytes }: ContinuityInput): Continuity {
+export function checkContinuity(input: ContinuityInput): Continuity {
+  const { segments, histories, segmentSizeBytes } = input;
   const numbers = numbersByTimeline(segments, segmentSizeBytes);
   const known = [...new Set([...numbers.keys(), ...histories.keys()])].sort((one, other) => one - other);
   const parents = new Set([...histories.values()].flatMap((ancestors) => ancestors.map(({ timeline }) => timeline)));
   const name = (timeline: number, number: number) => formatSegmentName({ timeline, number }, segmentSizeBytes);
   const gaps = new Map<string, MissingSegments>();
   let restorable: Continuity["restorable"];
-  // The newest timeline's way comes last: what is restorable is told of it.
-  for (const timeline of known.filter((one) => !parents.has(one))) {
-    const way = stretches(timeline, histories.get(timeline) ?? [], segmentSizeBytes);
-    const walked = walk(way, numbers);
-    for (const gap of walked.gaps) {
-      const first = name(gap.timeline, gap.first);
-      const last = name(gap.timeline, gap.last);
-      gaps.set(`${first} ${last}`, { timeline: gap.timeline, first, last, count: gap.last - gap.first + 1 });
-    }
-    if (walked.run === undefined) continue;
+  let leading: number | undefined;
+  const follow = (timeline: number) => {
+    const walked = walk(stretches(timeline, histories.get(timeline) ?? [], segmentSizeBytes), numbers);
+    if (walked.run === undefined) return walked;
+    leading = timeline;
     restorable = {
       oldestLsn: segmentStart(walked.run.first, segmentSizeBytes),
       newestLsn: segmentEnd(walked.run.last, segmentSizeBytes),
     };
+    return walked;
+  };
+  // The newest timeline's way comes last: what is restorable is told of it.
+  for (const timeline of known.filter((one) => !parents.has(one))) {
+    for (const gap of follow(timeline).gaps) {
+      const first = name(gap.timeline, gap.first);
+      const last = name(gap.timeline, gap.last);
+      gaps.set(`${first} ${last}`, { timeline: gap.timeline, first, last, count: gap.last - gap.first + 1 });
+    }
   }
+  // Or of the one that was asked for, whether others left it or not.
+  if (input.timeline !== undefined && known.includes(input.timeline)) follow(input.timeline);
   return {
     timelines: known.flatMap((timeline) => {
       const sorted = numbers.get(timeline) ?? [];
@@ -78,8 +89,19 @@ export function checkContinuity({ segments, histories, segmentSizeBytes }: Conti
     }),
     gaps: [...gaps.values()].sort((one, other) => (one.first < other.first ? -1 : 1)),
     missingHistories: known.filter((one) => one > 1 && !histories.has(one)).map(historyFileName),
+    leading,
     restorable,
   };
+}
+
+/** Whether the way to the end of a timeline leads through a position of a timeline. @param ancestors Its history. */
+export function leadsThrough(
+  ancestors: readonly Ancestor[],
+  timeline: number,
+  position: { readonly timeline: number; readonly lsn: bigint },
+): boolean {
+  if (position.timeline === timeline) return true;
+  return ancestors.some((ancestor) => ancestor.timeline === position.timeline && position.lsn <= ancestor.endLsn);
 }
 
 function numbersByTimeline(names: Iterable<string>, segmentSizeBytes: number): Map<number, number[]> {

@@ -17,6 +17,8 @@ export interface Need {
   readonly segment: string;
   /** Of a base backup whose end is known: Unix seconds. */
   readonly endedAt?: number | undefined;
+  /** Where it ended, else where it began: a recovery from it leads through there. Undefined where the timeline is not known. */
+  readonly reaches?: { readonly timeline: number; readonly lsn: bigint } | undefined;
 }
 
 /** What was found, and what could not be made sense of: as long as there is any of that, nothing may be deleted. */
@@ -25,11 +27,16 @@ export interface Needs {
   readonly doubts: readonly string[];
 }
 
+const walRange = z.looseObject({
+  Timeline: z.int().positive().optional().catch(undefined),
+  "Start-LSN": z.string(),
+  "End-LSN": z.string().optional().catch(undefined),
+});
 /** Source: pgrwl, internal/opt/basebackup, the marker that is written last; positions are plain numbers there. */
 const marker = z.looseObject({
   start_lsn: z.number().nonnegative(),
   finished_at: z.iso.datetime({ offset: true }).optional().catch(undefined),
-  manifest: z.looseObject({ "WAL-Ranges": z.array(z.looseObject({ "Start-LSN": z.string() })).optional() }).nullish(),
+  manifest: z.looseObject({ "WAL-Ranges": z.array(walRange).optional() }).nullish(),
 });
 const mostMarkerBytes = 2 ** 30;
 
@@ -62,7 +69,8 @@ export async function storedBackups(
       const text = Buffer.from(await collect(decode(stream, name, options), mostMarkerBytes)).toString();
       const found = marker.parse(JSON.parse(text));
       const endedAt = found.finished_at === undefined ? undefined : Date.parse(found.finished_at) / 1000;
-      needs.push({ who: `the base backup ${id}`, segment: startOf(found, segmentSizeBytes), endedAt });
+      const segment = startOf(found, segmentSizeBytes);
+      needs.push({ who: `the base backup ${id}`, segment, endedAt, reaches: reachOf(found) });
     } catch (error) {
       signal.throwIfAborted();
       // An outage is none of the marker's faults; S3 refuses what was moved to Glacier.
@@ -81,6 +89,15 @@ function startOf({ start_lsn, manifest }: z.output<typeof marker>, segmentSizeBy
   const number = segmentAt(BigInt(start_lsn), segmentSizeBytes) - (Number.isSafeInteger(start_lsn) ? 0 : 1);
   const numbers = [number, ...known.map((lsn) => segmentAt(lsn, segmentSizeBytes))];
   return formatSegmentName({ timeline: 1, number: Math.max(0, Math.min(...numbers)) }, segmentSizeBytes);
+}
+
+/** The end of its range of WAL on the newest timeline. */
+function reachOf({ manifest }: z.output<typeof marker>): Need["reaches"] {
+  const ends = (manifest?.["WAL-Ranges"] ?? []).flatMap(({ Timeline: timeline, "End-LSN": end = "" }) => {
+    const lsn = parseLsn(end);
+    return timeline === undefined || lsn === undefined ? [] : [{ timeline, lsn }];
+  });
+  return ends.sort((one, other) => one.timeline - other.timeline).at(-1);
 }
 
 /** Whether an entry of `keep_from` is a path of labels, and no segment. */
@@ -112,7 +129,8 @@ export async function configuredNeeds(keepFrom: readonly string[]): Promise<Need
     for (const path of paths) {
       try {
         const label = await readFile(path, "utf8");
-        needs.push({ who: path, segment: segmentOfLabel(label), endedAt: await endOf(path, label) });
+        const reaches = reachOfLabel(label);
+        needs.push({ who: path, segment: segmentOfLabel(label), endedAt: await endOf(path, label), reaches });
       } catch (error) {
         doubts.push(`${path} cannot be read: ${messageOf(error)}`);
       }
@@ -131,4 +149,14 @@ export function segmentOfLabel(label: string): string {
   const [, segment] = /^START WAL LOCATION: [0-9A-F]+\/[0-9A-F]+ \(file ([0-9A-F]{24})\)$/m.exec(label) ?? [];
   if (segment === undefined) throw new SyntaxError("it has no line START WAL LOCATION, and so is no backup's label");
   return segment;
+}
+
+/** The position of the label's last line of WAL: a backup history file has its end too. */
+function reachOfLabel(label: string): Need["reaches"] {
+  const lines = label.matchAll(
+    /^(?:START|STOP) WAL LOCATION: ([0-9A-F]+\/[0-9A-F]+) \(file ([0-9A-F]{8})[0-9A-F]{16}\)$/gm,
+  );
+  const [, position = "", timeline = ""] = [...lines].at(-1) ?? [];
+  const lsn = parseLsn(position);
+  return lsn === undefined ? undefined : { timeline: Number.parseInt(timeline, 16), lsn };
 }

@@ -11,13 +11,16 @@ import { checkContinuity } from "../../common/wal-archive/continuity.ts";
 import { configuredNeeds, type Needs, storedBackups } from "../archive/base-backups.ts";
 import { listCompleteSegments } from "../complete-segments.ts";
 
-/** The last run of WAL without a gap. Moments are Unix seconds. */
+/** The last run of WAL without a gap, on the server's timeline. Moments are Unix seconds. */
 export interface WalRun {
   readonly oldestLsn: bigint;
   readonly newestLsn: bigint;
   /** When its first and its last segment were completed or stored. */
   readonly since: number | undefined;
   readonly until: number | undefined;
+  /** The timeline at its end, and that timeline's history. */
+  readonly timeline: number;
+  readonly ancestors: readonly Ancestor[];
 }
 
 export interface Surveyed {
@@ -40,6 +43,8 @@ export interface SurveyOptions {
   readonly log: Log;
   /** Undefined while the server has not told it. */
   segmentSizeBytes(): number | undefined;
+  /** That the server is on; undefined while it has not told it. */
+  timeline(): number | undefined;
   /** Unix milliseconds. */
   now(): number;
   onEnd(): void;
@@ -107,7 +112,7 @@ export class Survey {
     const histories = await localHistories(directory);
     const configured = await configuredNeeds(keepFrom);
     if (opened === undefined)
-      return { at, segmentSizeBytes, run: runOf(times, histories, segmentSizeBytes), backups: configured };
+      return { at, segmentSizeBytes, run: this.#runOf(times, histories, segmentSizeBytes), backups: configured };
     const archive = opened();
     for await (const { kind, base, name, modified } of archive.list({ signal })) {
       if (kind === "segment" && !times.has(name)) times.set(name, modified.getTime() / 1000);
@@ -124,12 +129,26 @@ export class Survey {
     return {
       at,
       segmentSizeBytes,
-      run: runOf(times, histories, segmentSizeBytes),
+      run: this.#runOf(times, histories, segmentSizeBytes),
       backups: {
         needs: [...configured.needs, ...stored.needs],
         doubts: [...configured.doubts, ...stored.doubts],
       },
     };
+  }
+
+  #runOf(times: ReadonlyMap<string, number>, histories: Histories, segmentSizeBytes: number): WalRun | undefined {
+    const input = { segments: times.keys(), histories, segmentSizeBytes, timeline: this.#options.timeline() };
+    const { restorable, leading, timelines } = checkContinuity(input);
+    if (restorable === undefined || leading === undefined) return undefined;
+    const { oldestLsn, newestLsn } = restorable;
+    const timeOf = (number: number) => {
+      const names = timelines.map(({ timeline }) => formatSegmentName({ timeline, number }, segmentSizeBytes));
+      return names.map((name) => times.get(name)).find((at) => at !== undefined);
+    };
+    const [first, last] = [segmentAt(oldestLsn, segmentSizeBytes), segmentAt(newestLsn, segmentSizeBytes) - 1];
+    const ancestors = histories.get(leading) ?? [];
+    return { oldestLsn, newestLsn, since: timeOf(first), until: timeOf(last), timeline: leading, ancestors };
   }
 }
 
@@ -152,16 +171,4 @@ function readHistory(histories: Histories, timeline: number, text: string): void
   } catch {
     histories.delete(timeline);
   }
-}
-
-function runOf(times: ReadonlyMap<string, number>, histories: Histories, segmentSizeBytes: number): WalRun | undefined {
-  const { restorable, timelines } = checkContinuity({ segments: times.keys(), histories, segmentSizeBytes });
-  if (restorable === undefined) return undefined;
-  const { oldestLsn, newestLsn } = restorable;
-  const timeOf = (number: number) => {
-    const names = timelines.map(({ timeline }) => formatSegmentName({ timeline, number }, segmentSizeBytes));
-    return names.map((name) => times.get(name)).find((at) => at !== undefined);
-  };
-  const [first, last] = [segmentAt(oldestLsn, segmentSizeBytes), segmentAt(newestLsn, segmentSizeBytes) - 1];
-  return { oldestLsn, newestLsn, since: timeOf(first), until: timeOf(last) };
 }

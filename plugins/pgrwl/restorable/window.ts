@@ -3,9 +3,10 @@
  * known is anything claimed.
  */
 import type { RestorableWindow } from "holdfast";
-import { parseSegmentName, segmentStart } from "../../common/postgres/wal-segments.ts";
+import { parseSegmentName, segmentEnd, segmentStart } from "../../common/postgres/wal-segments.ts";
+import { leadsThrough } from "../../common/wal-archive/continuity.ts";
 import { parseObjectName } from "../../common/wal-archive/object-names.ts";
-import { isLabelPath } from "../archive/base-backups.ts";
+import { isLabelPath, type Need } from "../archive/base-backups.ts";
 import type { Telemetry } from "../receiver/telemetry.ts";
 import type { Surveyed } from "./survey.ts";
 
@@ -37,10 +38,13 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
   const walOnly = known.length === 0 && !expectsBackups;
   const to = receivedUntil(telemetry, options.now) ?? run?.until;
   if (walOnly) return [{ ...ofWalAlone(run?.since, to), ...failing(failure) }];
-  const since = known.filter(({ segment }) => run !== undefined && startOf(segment, surveyed) >= run.oldestLsn);
+  const led = known.filter(({ reaches }) => isOnWay(reaches, surveyed));
+  const since = led.filter(({ segment }) => run !== undefined && startOf(segment, surveyed) >= run.oldestLsn);
   const end = [run?.newestLsn ?? 0n, telemetry.lsn("flushed")].reduce((a, b) => (a > b ? a : b));
-  const received = since.filter(({ segment }) => startOf(segment, surveyed) < end);
-  const damage = options.damaged.flatMap(segmentOf);
+  const received = since.filter(
+    ({ segment, reaches }) => startOf(segment, surveyed) < end && (reaches === undefined || reaches.lsn <= end),
+  );
+  const damage = options.damaged.flatMap(segmentOf).filter((one) => isOnWay(endOf(one, surveyed), surveyed));
   const usable = received.filter(({ segment }) =>
     damage.every((one) => startOf(one, surveyed) < startOf(segment, surveyed)),
   );
@@ -60,6 +64,10 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
     return [{ ...window, reason: "wal_gap", detail: "The server no longer has the WAL that comes next" }];
   }
   if (run === undefined) return [{ reason: "unknown", detail: "No segment of WAL is complete yet" }];
+  if (led.length === 0) {
+    const detail = `Every base backup is of a timeline that was left before ${run.timeline} began: take a new one`;
+    return [{ ...window, reason: "no_backup", detail }];
+  }
   if (since.length > 0 && received.length === 0) {
     return [{ ...window, reason: "wal_gap", detail: "WAL that the base backup needs has not been received" }];
   }
@@ -90,6 +98,16 @@ function segmentOf(objectName: string): string[] {
 function startOf(segment: string, { segmentSizeBytes }: Surveyed): bigint {
   const parsed = parseSegmentName(segment, segmentSizeBytes);
   return parsed === undefined ? -1n : segmentStart(parsed.number, segmentSizeBytes);
+}
+
+function endOf(segment: string, { segmentSizeBytes }: Surveyed): Need["reaches"] {
+  const { timeline, number } = parseSegmentName(segment, segmentSizeBytes) ?? { timeline: 0, number: 0 };
+  return { timeline, lsn: segmentEnd(number, segmentSizeBytes) };
+}
+
+/** What a timeline wrote after the server's own had left it is of no use to anybody. */
+function isOnWay(reaches: Need["reaches"], { run }: Surveyed): boolean {
+  return reaches === undefined || run === undefined || leadsThrough(run.ancestors, run.timeline, reaches);
 }
 
 /** The moment up to which all that the server had is flushed here; undefined where nothing was heard of it yet. */

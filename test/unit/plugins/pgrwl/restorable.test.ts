@@ -34,7 +34,7 @@ async function put(name: string, at: number, where = directory, bytes = mib): Pr
 
 /** @param options `whileListed`: happens before the last object of the archive is listed. */
 async function survey(
-  options: { keepFrom?: string[]; archive?: string; whileListed?: () => Promise<void> } = {},
+  options: { keepFrom?: string[]; archive?: string; timeline?: number; whileListed?: () => Promise<void> } = {},
 ): Promise<Survey> {
   const { archive: place } = options;
   const archive =
@@ -63,6 +63,7 @@ async function survey(
     keepFrom: options.keepFrom ?? [],
     log,
     segmentSizeBytes: () => undefined,
+    timeline: () => options.timeline,
     now: Date.now,
     onEnd: () => stopping.abort(),
   });
@@ -77,6 +78,8 @@ test("WAL here goes on from the last hole to the newest segment, and says since 
     newestLsn: lsn("0/700000"),
     since: 4000,
     until: 6000,
+    timeline: 1,
+    ancestors: [],
   });
 });
 
@@ -157,7 +160,7 @@ function window(given: Partial<WindowOptions> = {}, state: Telemetry["state"] = 
 const surveyed = (endedAt: readonly (number | undefined)[], first = 3): Surveyed => ({
   at: now,
   segmentSizeBytes: mib,
-  run: { oldestLsn: lsn("0/300000"), newestLsn: lsn("0/900000"), since: 3000, until: 9000 },
+  run: { oldestLsn: lsn("0/300000"), newestLsn: lsn("0/900000"), since: 3000, until: 9000, timeline: 1, ancestors: [] },
   backups: {
     needs: endedAt.map((at) => ({ who: "keep_from", segment: segment(first), endedAt: at })),
     doubts: [],
@@ -242,4 +245,75 @@ test("damaged WAL behind a base backup takes it away, before it does not", () =>
 test.each([".partial.gz.aes", ".00000028.backup"])("a damaged %s is no WAL that a base backup needs", (ending) => {
   const damaged = [`wal-archive/${segment(5)}${ending}`, "00000002.history"];
   expect(window({ surveyed: surveyed([4000], 3), damaged })).toMatchObject({ from: 4000 });
+});
+
+/** Timeline 2 left timeline 1 in the middle of segment 6; a base backup of timeline 1 reaches so far. */
+const afterPromotion = (reaches: string, timeline = 1): Surveyed => {
+  const before = surveyed([4000]);
+  const run = { oldestLsn: lsn("0/300000"), newestLsn: lsn("0/900000"), since: 3000, until: 9000 };
+  const ancestors = [{ timeline: 1, endLsn: lsn("0/600800") }];
+  const needs = before.backups.needs.map((need) => ({ ...need, reaches: { timeline, lsn: lsn(reaches) } }));
+  return { ...before, run: { ...run, timeline: 2, ancestors }, backups: { needs, doubts: [] } };
+};
+
+test("a base backup of a timeline that the server has left counts up to where it left it", () => {
+  expect(window({ surveyed: afterPromotion("0/600800") })).toMatchObject({ from: 4000, detail: undefined });
+  expect(window({ surveyed: afterPromotion("0/700028", 2) })).toMatchObject({ from: 4000, detail: undefined });
+  expect(window({ surveyed: afterPromotion("0/600801") })).toMatchObject({
+    reason: "no_backup",
+    from: undefined,
+    detail: "Every base backup is of a timeline that was left before 2 began: take a new one",
+  });
+});
+
+test("damaged WAL that was written on a timeline after the server had left it hurts nobody", () => {
+  const damaged = (number: number, timeline: number) => [`wal-archive/${segment(number, timeline)}.gz`];
+  const reason = (number: number, timeline: number) =>
+    window({ surveyed: afterPromotion("0/400000"), damaged: damaged(number, timeline) })?.reason;
+  expect(reason(5, 1)).toBe("damaged");
+  expect(reason(6, 1)).toBeUndefined();
+  expect(reason(6, 2)).toBe("damaged");
+});
+
+test("a base backup of which the end has not been received is no way to restore", () => {
+  expect(window({ surveyed: afterPromotion("0/900000", 2) })?.reason).toBeUndefined();
+  expect(window({ surveyed: afterPromotion("0/900001", 2) })).toMatchObject({ reason: "wal_gap", from: undefined });
+});
+
+test("what is left of a higher timeline, as of a test restore, is not what the server's WAL is measured by", async () => {
+  for (const number of [1, 2, 3, 4, 5]) await put(segment(number), 1000 * number);
+  for (const number of [3, 4, 5, 6, 7]) await put(segment(number, 2), 1000 * number);
+  await writeFile(join(directory, "00000002.history"), "1\t0/300100\tno recovery target specified\n");
+  await rm(join(directory, segment(4, 2)));
+  expect((await survey({ timeline: 1 })).last?.run).toMatchObject({
+    oldestLsn: lsn("0/100000"),
+    newestLsn: lsn("0/600000"),
+    timeline: 1,
+  });
+  expect((await survey()).last?.run).toMatchObject({ oldestLsn: lsn("0/500000"), timeline: 2 });
+});
+
+test("labels, history files and manifests tell on which timeline a base backup ended, and where", async () => {
+  await put(segment(3, 2), 3000);
+  const file = join(folder.path, "label");
+  await writeFile(file, label(segment(3, 2)));
+  const history = join(folder.path, "history");
+  await writeFile(history, label(segment(3, 2), `STOP WAL LOCATION: 0/400100 (file ${segment(4, 2)})\n`));
+  const archive = join(folder.path, "archive");
+  const backup = join(archive, "backups", "one");
+  await mkdir(backup, { recursive: true });
+  const ranges = [
+    { Timeline: 2, "Start-LSN": "0/300080", "End-LSN": "0/300100" },
+    { Timeline: 1, "Start-LSN": "0/300028", "End-LSN": "0/300080" },
+  ];
+  await writeFile(
+    join(backup, "one.json"),
+    JSON.stringify({ start_lsn: 0x300028, manifest: { "WAL-Ranges": ranges } }),
+  );
+  const { last } = await survey({ archive, keepFrom: [file, history] });
+  expect(last?.backups.needs.map(({ reaches }) => reaches)).toEqual([
+    { timeline: 2, lsn: lsn("0/300028") },
+    { timeline: 2, lsn: lsn("0/400100") },
+    { timeline: 2, lsn: lsn("0/300100") },
+  ]);
 });
