@@ -56,6 +56,8 @@ export class WalService {
       now,
       archive: () => openArchive(archiver),
       segmentSizeBytes,
+      systemIdentifier: () => this.#options.systemIdentifier(),
+      timeline: () => this.#options.telemetry.number("timeline") || undefined,
       expectsWal: () => archiver.files.lastArchived() !== undefined,
       waiting: () => archiver.files.segments().map(({ name }) => name),
       onEnd: onChange,

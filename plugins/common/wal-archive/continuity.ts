@@ -8,7 +8,10 @@ export interface ContinuityInput {
   /** By timeline; those that could be read. */
   readonly histories: ReadonlyMap<number, readonly Ancestor[]>;
   readonly segmentSizeBytes: number;
-  /** Of which is told what is restorable; default, and where nothing is known of it: the newest. */
+  /**
+   * One that is known to go on, whether others have left it or not: what is restorable is told of it. Default, and where nothing
+   * is there of it: the newest.
+   */
   readonly timeline?: number | undefined;
 }
 
@@ -60,26 +63,22 @@ export function checkContinuity(input: ContinuityInput): Continuity {
   const gaps = new Map<string, MissingSegments>();
   let restorable: Continuity["restorable"];
   let leading: number | undefined;
-  const follow = (timeline: number) => {
+  const goingOn = known.filter((one) => one === input.timeline);
+  // What is restorable is told of the last one: that which is known to go on, else the newest.
+  for (const timeline of [...known.filter((one) => !parents.has(one) && one !== input.timeline), ...goingOn]) {
     const walked = walk(stretches(timeline, histories.get(timeline) ?? [], segmentSizeBytes), numbers);
-    if (walked.run === undefined) return walked;
+    for (const gap of walked.gaps) {
+      const first = name(gap.timeline, gap.first);
+      const last = name(gap.timeline, gap.last);
+      gaps.set(`${first} ${last}`, { timeline: gap.timeline, first, last, count: gap.last - gap.first + 1 });
+    }
+    if (walked.run === undefined) continue;
     leading = timeline;
     restorable = {
       oldestLsn: segmentStart(walked.run.first, segmentSizeBytes),
       newestLsn: segmentEnd(walked.run.last, segmentSizeBytes),
     };
-    return walked;
-  };
-  // The newest timeline's way comes last: what is restorable is told of it.
-  for (const timeline of known.filter((one) => !parents.has(one))) {
-    for (const gap of follow(timeline).gaps) {
-      const first = name(gap.timeline, gap.first);
-      const last = name(gap.timeline, gap.last);
-      gaps.set(`${first} ${last}`, { timeline: gap.timeline, first, last, count: gap.last - gap.first + 1 });
-    }
   }
-  // Or of the one that was asked for, whether others left it or not.
-  if (input.timeline !== undefined && known.includes(input.timeline)) follow(input.timeline);
   return {
     timelines: known.flatMap((timeline) => {
       const sorted = numbers.get(timeline) ?? [];

@@ -2,11 +2,11 @@
 import { readdir } from "node:fs/promises";
 import { parseSegmentHeader } from "../postgres/segment-header.ts";
 import { type Ancestor, parseTimelineHistory } from "../postgres/timeline-history.ts";
-import { isSegmentName, isSegmentSize } from "../postgres/wal-segments.ts";
+import { isSegmentName, isSegmentSize, parseSegmentName, segmentEnd } from "../postgres/wal-segments.ts";
 import { codeOf, messageOf, StorageError } from "../storage/errors.ts";
 import type { WalArchive } from "./archive.ts";
 import type { ArchivedFile } from "./archived-file.ts";
-import { type Continuity, checkContinuity } from "./continuity.ts";
+import { type Continuity, checkContinuity, leadsThrough } from "./continuity.ts";
 import { WalArchiveError } from "./errors.ts";
 
 /** `names`: nothing but the histories is read. `sampled`: both ends of each timeline and some between. `all`: every object. */
@@ -17,6 +17,10 @@ export interface VerifyOptions {
   readonly depth: VerifyDepth;
   /** Where it is known; else the archive is asked. */
   readonly segmentSizeBytes?: number | undefined;
+  /** Whose WAL it must be, where that is known; else it is that of the newest segment. */
+  readonly systemIdentifier?: string | undefined;
+  /** The timeline that the server is on, where that is known. */
+  readonly timeline?: number | undefined;
   /** Names of whole segments that are on this machine: they may still have to be archived, and are no gaps. */
   readonly waiting?: () => Iterable<string> | Promise<Iterable<string>>;
   /** Whether WAL was stored there: then an archive without any is not whole. */
@@ -68,8 +72,9 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   /** What the storage did not give out: S3 refuses so what was moved to Glacier. */
   const refused: { readonly objectName: string; readonly error: StorageError }[] = [];
   let isAnySound = false;
-  let systemIdentifier: string | undefined;
+  let systemIdentifier = options.systemIdentifier;
   let segmentSizeBytes = options.segmentSizeBytes;
+  let newest: string | undefined;
 
   const histories = new Map<number, readonly Ancestor[]>();
   for (const file of files.filter(({ kind }) => kind === "history")) {
@@ -85,7 +90,9 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   const chosen = depth === "all" ? files.filter(({ kind }) => kind !== "history") : sample(segments, depth);
   if (segmentSizeBytes === undefined || depth !== "names") {
     // Whose WAL it is, and its segments' size, are those of the newest segment that can be read.
-    for (const file of segments.toReversed()) {
+    for (const file of newestFirst(segments)) {
+      if (read.has(file.objectName)) continue;
+      newest = file.name;
       if (await noting(file, () => readSegment(file))) break;
     }
   }
@@ -104,7 +111,13 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   const unusable = new Set(damaged.map(({ objectName }) => objectName));
   const sound = segments.filter(({ objectName }) => !unusable.has(objectName)).map(({ name }) => name);
   const names = new Set([...sound, ...before, ...since]);
-  const continuity = checkContinuity({ segments: names, histories, segmentSizeBytes: segmentSizeBytes ?? 2 ** 24 });
+  const timeline = options.timeline ?? goingOn(newest, histories, segmentSizeBytes ?? 2 ** 24);
+  const continuity = checkContinuity({
+    segments: names,
+    histories,
+    segmentSizeBytes: segmentSizeBytes ?? 2 ** 24,
+    timeline,
+  });
   const { gaps, missingHistories } = continuity;
   return {
     ...continuity,
@@ -132,7 +145,8 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
     systemIdentifier ??= header.systemIdentifier;
     if (header.systemIdentifier === systemIdentifier) return;
     const whose = `the cluster with the system identifier ${header.systemIdentifier}`;
-    throw new WalArchiveError("damaged", `it is WAL of ${whose}, the newest is of ${systemIdentifier}`);
+    const ours = options.systemIdentifier === undefined ? "the newest" : "the server";
+    throw new WalArchiveError("damaged", `it is WAL of ${whose}, ${ours} is of ${systemIdentifier}`);
   }
 
   /** @returns Whether it was sound. */
@@ -157,8 +171,29 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   }
 }
 
+/** The timeline of the newest segment, where it is behind all points at which others have left that timeline. */
+function goingOn(
+  name: string | undefined,
+  histories: ReadonlyMap<number, readonly Ancestor[]>,
+  segmentSizeBytes: number,
+): number | undefined {
+  const segment = parseSegmentName(name ?? "", segmentSizeBytes);
+  if (segment === undefined) return undefined;
+  const position = { timeline: segment.timeline, lsn: segmentEnd(segment.number, segmentSizeBytes) };
+  const others = [...histories].filter(([timeline]) => timeline !== segment.timeline);
+  const isLeft = others.some(([timeline, ancestors]) => leadsThrough(ancestors, timeline, position));
+  return isLeft ? undefined : segment.timeline;
+}
+
 /** Of two names of segments, the one at the higher position; the second where they are at the same. */
 const furthest = (one: string, other: string) => (one.slice(8) > other.slice(8) ? one : other);
+
+/** Before all others the last one of each timeline, by when it was stored: after pg_upgrade the highest timeline may be the old cluster's. */
+function newestFirst(segments: readonly ArchivedFile[]): ArchivedFile[] {
+  const byName = segments.toReversed();
+  const ends = [...Map.groupBy(byName, ({ base }) => base.slice(0, 8)).values()].flatMap(([last]) => last ?? []);
+  return [...ends.sort((one, other) => Number(other.modified) - Number(one.modified)), ...byName];
+}
 
 /** Both ends of each timeline, and some at random: what went wrong for long is found sooner or later. */
 function sample(segments: readonly ArchivedFile[], depth: VerifyDepth): ArchivedFile[] {

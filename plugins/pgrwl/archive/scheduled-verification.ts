@@ -18,6 +18,9 @@ export interface ScheduledVerificationOptions {
   /** @throws {Error} It is not open yet. */
   archive(): WalArchive;
   segmentSizeBytes(): number | undefined;
+  /** Of the server; undefined while it has not told it. */
+  systemIdentifier?(): string | undefined;
+  timeline?(): number | undefined;
   /** Whether WAL was stored there. */
   expectsWal(): boolean;
   /** Names of whole segments that may still have to be archived. */
@@ -80,6 +83,8 @@ export class ScheduledVerification {
       const verification = await verifyArchive(archive(), {
         depth,
         segmentSizeBytes: segmentSizeBytes(),
+        systemIdentifier: this.#options.systemIdentifier?.(),
+        timeline: this.#options.timeline?.(),
         waiting,
         expectsWal: expectsWal(),
         signal,

@@ -1,7 +1,8 @@
 /** `wal verify`: what it finds, how it says it, and its exit status. */
 import { expect, test } from "bun:test";
-import { rm, truncate, writeFile } from "node:fs/promises";
+import { rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { verifyArchive } from "../../../plugins/common/wal-archive/verify.ts";
 import { runOnce } from "../../harness/agent.ts";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createFolder } from "../../harness/folders.ts";
@@ -16,8 +17,8 @@ async function createArchive() {
   const folder = await createFolder("holdfast-verify");
   const storage = { type: "local", directory: join(folder.path, "archive") } as const;
   const compression = "gzip" as const;
-  await using archive = await openArchive({ storage, compression });
   const put = async (name: string, content: Uint8Array | string) => {
+    await using archive = await openArchive({ storage, compression });
     const file = join(folder.path, name);
     await writeFile(file, content);
     await archive.put(name, file);
@@ -32,6 +33,12 @@ async function createArchive() {
     object: (name: string) => join(storage.directory, "wal-archive", `${name}.gz`),
     verify: (...flags: string[]) => runOnce(["wal", "verify", `--config.file=${config}`, ...flags]),
     remove: (path: string) => rm(path, { recursive: true }),
+    put,
+    verification: async (systemIdentifier?: string) => {
+      await using reader = await openArchive({ storage, compression });
+      const { signal } = new AbortController();
+      return await verifyArchive(reader, { depth: "all", signal, systemIdentifier });
+    },
     root: storage.directory,
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
@@ -69,6 +76,43 @@ describeWith(["dist/holdfast"], "wal verify", () => {
     expect(status).toBe(1);
     expect(stdout).toContain(`Damaged:\n  wal-archive/${segment(6, 2)}.gz: `);
     expect(stdout).toContain(`Missing:\nTIMELINE`);
+  });
+
+  test("1: WAL of two clusters, as after pg_upgrade: what was stored last is ours, on timeline 1 again", async () => {
+    await using archive = await createArchive();
+    const ours = [9, 10, 11];
+    for (const number of ours) await archive.put(segment(number), walSegment({ number, systemIdentifier: 7_332n }));
+    const earlier = new Date(Date.now() - 3_600_000);
+    for (let number = 1; number <= 8; number++) {
+      const object = archive.object(segment(number, number < 5 ? 1 : 2));
+      await utimes(object, earlier, earlier);
+    }
+    const { status, stdout } = await archive.verify("--depth=all", "--json");
+    expect(status).toBe(1);
+    const { system_identifier, damaged, ...found } = JSON.parse(stdout);
+    expect(system_identifier).toBe("7332");
+    expect(damaged).toHaveLength(8);
+    expect(found).toMatchObject({ oldest_restorable_lsn: "0/900000", newest_restorable_lsn: "0/C00000" });
+    // Where the server's own identifier is known it counts, whatever was stored last.
+    expect((await archive.verification("7331")).damaged.map(({ objectName }) => objectName)).toEqual(
+      ours.map((number) => `wal-archive/${segment(number)}.gz`),
+    );
+  });
+
+  test("1: a gap on the timeline that goes on, though a test restore has left it", async () => {
+    await using archive = await createArchive();
+    for (const number of [5, 6, 9]) await archive.put(segment(number), walSegment({ number }));
+    const [now, earlier] = [new Date(), new Date(Date.now() - 3_600_000)];
+    for (let number = 1; number <= 8; number++) {
+      await utimes(archive.object(segment(number, number < 5 ? 1 : 2)), earlier, earlier);
+    }
+    await utimes(archive.object(segment(9)), now, now);
+    const { status, stdout } = await archive.verify("--json");
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      gaps: [{ first: segment(7), last: segment(8), count: 2 }],
+      oldest_restorable_lsn: "0/900000",
+    });
   });
 
   test("1: a history is missing", async () => {

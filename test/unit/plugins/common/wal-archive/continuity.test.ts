@@ -68,6 +68,21 @@ test("two branches of one timeline are both followed, and what is restorable is 
   expect(restorable).toEqual({ oldestLsn: lsn(1), newestLsn: lsn(5) });
 });
 
+test("a timeline that goes on behind the point at which another left it is followed to its end", () => {
+  const histories = new Map([[2, [{ timeline: 1, endLsn: lsn(3, 10) }]]]);
+  const segments = [...range(1, 1, 6), ...range(1, 8, 9), ...range(2, 3, 4)];
+  const missing = { timeline: 1, first: name(1, 7), last: name(1, 7), count: 1 };
+  const follow = (timeline: number) => checkContinuity({ segments, histories, segmentSizeBytes, timeline });
+  expect(follow(1)).toMatchObject({
+    gaps: [missing],
+    leading: 1,
+    restorable: { oldestLsn: lsn(8), newestLsn: lsn(10) },
+  });
+  // What an old primary wrote after a fail-over is of no use, and its gaps are none.
+  expect(follow(2)).toMatchObject({ gaps: [], leading: 2, restorable: { oldestLsn: lsn(1), newestLsn: lsn(5) } });
+  expect(follow(3)).toEqual(check(segments, histories));
+});
+
 test("a timeline without its history is told", () => {
   expect(check([...range(1, 1, 2), ...range(2, 3, 4)], new Map()).missingHistories).toEqual(["00000002.history"]);
 });
