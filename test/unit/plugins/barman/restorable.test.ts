@@ -60,6 +60,25 @@ test("a backup that waits for WAL is none yet, and failed ones are none at all",
   }
 });
 
+test("from a backup that is kept standalone no window begins: WAL behind it is not kept", async () => {
+  const recording = new URL("../../../fixtures/barman/3.4.0/retention/keep_list-backups_pg.json", import.meta.url);
+  const list: { pg: { retention_status: string; end_time_timestamp: string }[] } = await Bun.file(recording).json();
+  const { state, plugin, collect } = await replay({ scenarios: ["healthy"] }, { collect: everything });
+  const answer = (listed: unknown) => (line: string) =>
+    line === "list-backups all" ? { stdout: JSON.stringify(listed) } : undefined;
+  state.answer = answer(list);
+  await collect();
+  expect(windowOf(plugin, "pg")).toEqual({ cluster: "pg", from: 1795245474, to: expect.any(Number) });
+  state.answer = answer({ pg: list.pg.filter((one) => one.retention_status === "KEEP:STANDALONE") });
+  await collect(60);
+  expect(windowOf(plugin, "pg")).toEqual({
+    cluster: "pg",
+    from: 1795245176,
+    to: 1795245176,
+    detail: "All backups are kept standalone: each can be restored to its own end, and no further",
+  });
+});
+
 test("a server whose backups are not told any more is stale, and does not vanish", async () => {
   const { state, plugin, collect } = await replay({ scenarios: ["healthy"] }, { max_staleness: "5m" });
   await collect();
