@@ -112,6 +112,19 @@ function finishPath(
   return { timeline, portions, archived: joined, segmentSizeBytes };
 }
 
+/**
+ * wal-g uploads several segments at a time, and some overtake others: where wal-verify saw one still on its way, the archive ends
+ * for now, and has no hole.
+ */
+export function withoutUploads(path: WalPath, { ranges }: Verification): WalPath {
+  const onItsWay = ranges.find(
+    ({ timeline, status }) => timeline === path.timeline && /^MISSING_(?:UPLOADING|DELAYED)$/.test(status),
+  );
+  const missing = parseSegmentName(onItsWay?.startSegment ?? "", path.segmentSizeBytes)?.number;
+  const end = path.archived.findIndex(({ last }) => missing !== undefined && last + 1 >= missing);
+  return end === -1 ? path : { ...path, archived: path.archived.slice(0, end + 1) };
+}
+
 /** What is left of a range when holes are taken out. */
 function without({ first, last }: Range, holes: readonly Range[]): Range[] {
   const left: Range[] = [];

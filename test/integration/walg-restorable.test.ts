@@ -66,6 +66,76 @@ test("a hole behind the newest backup is a gap, and says how large", async () =>
   });
 });
 
+/** Of wal-verify, in its order: last two digits of the first and the last segment of timeline 2, and what became of them. */
+async function verify(...ranges: readonly (readonly [first: string, last: string, status: string])[]): Promise<void> {
+  const name = (end: string) => `0000000200000000000000${end}`;
+  const details = ranges.map(([first, last, status]) => ({
+    timeline_id: 2,
+    start_segment: name(first),
+    end_segment: name(last),
+    segments_count: Number.parseInt(last, 16) - Number.parseInt(first, 16) + 1,
+    status,
+  }));
+  const found = JSON.parse(await fixture("f1/wal-verify.json"));
+  await walg.standIn.reply("wal-verify-integrity-timeline", {
+    stdout: JSON.stringify({ ...found, integrity: { status: "WARNING", details } }),
+  });
+}
+/** Of wal-show: the segments of timeline 2 that it misses, by their last two digits. */
+async function miss(...missing: readonly string[]): Promise<void> {
+  const [one = {}, two = {}] = await timelines();
+  const missing_segments = missing.map((end) => `0000000200000000000000${end}`);
+  await walg.standIn.reply("wal-show", {
+    stdout: JSON.stringify([one, { ...two, missing_segments, status: "LOST_SEGMENTS" }]),
+  });
+}
+
+test.each([
+  [
+    "still uploaded",
+    ["4F"],
+    [
+      ["40", "4E", "FOUND"],
+      ["4F", "4F", "MISSING_UPLOADING"],
+      ["50", "51", "FOUND"],
+    ],
+  ],
+  [
+    "still late",
+    ["4E"],
+    [
+      ["40", "4D", "FOUND"],
+      ["4E", "4E", "MISSING_DELAYED"],
+      ["4F", "52", "MISSING_UPLOADING"],
+    ],
+  ],
+] as const)("segments that overtake one that is %s leave no gap", async (_, missing, ranges) => {
+  await miss(...missing);
+  await verify(...ranges);
+  const { window, samples } = await windowOf();
+  expect(window?.reason).toBeUndefined();
+  expect(samples.walg_pitr_gap_segments).toBe(0);
+});
+
+test("a hole behind all that wal-verify looked at is one: its server may be a standby that is far behind", async () => {
+  await miss("50");
+  await verify(["40", "4F", "FOUND"]);
+  expect((await windowOf()).window?.reason).toBe("wal_gap");
+});
+
+test("what wal-verify calls lost is a gap, whatever is uploaded behind it", async () => {
+  await miss("45", "4F");
+  await verify(
+    ["40", "44", "FOUND"],
+    ["45", "45", "MISSING_LOST"],
+    ["46", "4E", "FOUND"],
+    ["4F", "52", "MISSING_UPLOADING"],
+  );
+  const { window, samples } = await windowOf();
+  expect(window?.reason).toBe("wal_gap");
+  expect(samples.walg_pitr_gap_segments).toBe(1);
+});
+
 test("without a backup, and with permanent ones alone, there is none", async () => {
   await walg.standIn.reply("backup-list", { stdout: "[]\n" });
   expect((await windowOf()).window).toMatchObject({ reason: "no_backup" });
