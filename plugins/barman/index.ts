@@ -45,7 +45,7 @@ export default definePlugin({
           await early.end();
         }
         show();
-        if (config.collect.includes("backups")) windows = restorableWindows(catalogue);
+        if (config.collect.includes("backups")) windows = restorableWindows(catalogue, windows);
       },
     };
   },

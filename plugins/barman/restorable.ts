@@ -3,10 +3,18 @@ import type { RestorableWindow } from "holdfast";
 import { type Backup, isRestorable } from "./backups.ts";
 import type { Catalogue } from "./catalogue.ts";
 
-/** One window a server; servers that are inactive on purpose have none. To be called when a collection has ended. */
-export function restorableWindows(catalogue: Catalogue): RestorableWindow[] {
+/**
+ * One window a server; servers that are inactive on purpose have none. To be called when a collection has ended.
+ * @param before What it told last: one server may be removed; where none is left at all, Barman may have lost its configuration.
+ */
+export function restorableWindows(catalogue: Catalogue, before: readonly RestorableWindow[]): RestorableWindow[] {
   const { backups, checks, diagnosed } = catalogue;
   const servers = new Set([...backups.servers(), ...checks.servers(), ...diagnosed.servers()]);
+  if (servers.size === 0 && catalogue.inactive.size === 0) {
+    const detail =
+      "Barman names no server any more: can its configuration be read? Where that is meant, restart the agent";
+    return before.map(({ cluster }) => ({ cluster, reason: "unknown", detail }));
+  }
   return [...servers]
     .filter((server) => !catalogue.isInactive(server))
     .sort()

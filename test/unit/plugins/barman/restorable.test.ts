@@ -79,6 +79,24 @@ test("from a backup that is kept standalone no window begins: WAL behind it is n
   });
 });
 
+test("where Barman names no server any more, all that it named are unknown, and do not vanish", async () => {
+  const { state, plugin, collect } = await replay({ scenarios: ["healthy"] });
+  await collect();
+  const clusters = windowsOf(plugin).map(({ cluster }) => cluster);
+  expect(clusters).not.toEqual([]);
+  // As when /etc/barman.d is not mounted, or cannot be read.
+  state.answer = (line) => (line.startsWith("list-servers") ? undefined : { stdout: "{}" });
+  for (const seconds of [60, 3600]) {
+    await collect(seconds);
+    expect(windowsOf(plugin).map(({ cluster, reason }) => [cluster, reason])).toEqual(
+      clusters.map((cluster) => [cluster, "unknown"]),
+    );
+  }
+  state.answer = undefined;
+  await collect(60);
+  expect(windowsOf(plugin).every(({ reason }) => reason === undefined)).toBe(true);
+});
+
 test("a server whose backups are not told any more is stale, and does not vanish", async () => {
   const { state, plugin, collect } = await replay({ scenarios: ["healthy"] }, { max_staleness: "5m" });
   await collect();
