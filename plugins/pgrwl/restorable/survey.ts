@@ -31,6 +31,8 @@ export interface Surveyed {
   readonly run: WalRun | undefined;
   /** Those that `keep_from` names and those that pgrwl has stored, and what could not be made sense of. */
   readonly backups: Needs;
+  /** Whether a base backup was found, now or before: then none is a loss, and no "WAL alone". */
+  readonly hadBackups?: boolean;
 }
 
 export interface SurveyOptions {
@@ -60,6 +62,7 @@ const soonMs = 1_000;
 export class Survey {
   readonly #options: SurveyOptions;
   #last: Surveyed | undefined;
+  #hadBackups = false;
   #failure: string | undefined;
 
   constructor(options: SurveyOptions) {
@@ -82,7 +85,8 @@ export class Survey {
       let waitMs = afterFailureMs;
       try {
         const found = await this.#look(signal);
-        this.#last = found ?? this.#last;
+        this.#hadBackups ||= found?.backups.needs.some(({ endedAt }) => endedAt !== undefined) ?? false;
+        if (found) this.#last = { ...found, hadBackups: this.#hadBackups };
         this.#failure = undefined;
         if (found === undefined) waitMs = soonMs;
         else waitMs = archive && found.run ? archiveIntervalMs : localIntervalMs;

@@ -35,7 +35,7 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
   }
   const { run, backups } = surveyed;
   const known = backups.needs.filter(({ endedAt }) => endedAt !== undefined);
-  const walOnly = known.length === 0 && !expectsBackups;
+  const walOnly = known.length === 0 && !expectsBackups && !surveyed.hadBackups;
   const to = receivedUntil(telemetry, options.now) ?? run?.until;
   if (walOnly) return [{ ...ofWalAlone(run?.since, to), ...failing(failure) }];
   const led = known.filter(({ reaches }) => isOnWay(reaches, surveyed));
@@ -58,7 +58,8 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
     return [{ ...window, reason: "stale", detail }];
   }
   if (known.length === 0) {
-    return [{ ...window, reason: "no_backup", detail: backups.doubts[0] ?? "keep_from names no base backup" }];
+    const none = surveyed.hadBackups ? "The base backups that were there are gone" : "keep_from names no base backup";
+    return [{ ...window, reason: "no_backup", detail: backups.doubts[0] ?? none }];
   }
   if (telemetry.list("gapOpen").some((isOpen) => isOpen > 0)) {
     return [{ ...window, reason: "wal_gap", detail: "The server no longer has the WAL that comes next" }];

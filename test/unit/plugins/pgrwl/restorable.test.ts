@@ -34,7 +34,13 @@ async function put(name: string, at: number, where = directory, bytes = mib): Pr
 
 /** @param options `whileListed`: happens before the last object of the archive is listed. */
 async function survey(
-  options: { keepFrom?: string[]; archive?: string; timeline?: number; whileListed?: () => Promise<void> } = {},
+  options: {
+    keepFrom?: string[];
+    archive?: string;
+    timeline?: number;
+    again?: () => Promise<void>;
+    whileListed?: () => Promise<void>;
+  } = {},
 ): Promise<Survey> {
   const { archive: place } = options;
   const archive =
@@ -54,7 +60,7 @@ async function survey(
       yield* files.slice(-1);
     };
   }
-  const stopping = new AbortController();
+  let stopping = new AbortController();
   const log = { error() {}, warn() {}, info() {}, debug() {} };
   const one: Survey = new Survey({
     directory,
@@ -67,6 +73,10 @@ async function survey(
     now: Date.now,
     onEnd: () => stopping.abort(),
   });
+  await one.run(stopping.signal);
+  if (options.again === undefined) return one;
+  await options.again();
+  stopping = new AbortController();
   await one.run(stopping.signal);
   return one;
 }
@@ -245,6 +255,18 @@ test("damaged WAL behind a base backup takes it away, before it does not", () =>
 test.each([".partial.gz.aes", ".00000028.backup"])("a damaged %s is no WAL that a base backup needs", (ending) => {
   const damaged = [`wal-archive/${segment(5)}${ending}`, "00000002.history"];
   expect(window({ surveyed: surveyed([4000], 3), damaged })).toMatchObject({ from: 4000 });
+});
+
+test("base backups that were there, and are gone, are missing: they were more than WAL alone", async () => {
+  const archive = join(folder.path, "archive");
+  await put(segment(3), 3000);
+  const backup = join(archive, "backups", "one");
+  await mkdir(backup, { recursive: true });
+  const marker = { start_lsn: 0x300028, finished_at: "2026-11-20T10:05:00Z", manifest: null };
+  await writeFile(join(backup, "one.json"), JSON.stringify(marker));
+  const whileOnce = await survey({ archive, again: () => rm(join(archive, "backups"), { recursive: true }) });
+  expect(window({ surveyed: whileOnce.last })).toMatchObject({ reason: "no_backup" });
+  expect(window({ surveyed: (await survey({ archive })).last })).toMatchObject({ walOnly: true });
 });
 
 /** Timeline 2 left timeline 1 in the middle of segment 6; a base backup of timeline 1 reaches so far. */
