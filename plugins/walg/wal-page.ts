@@ -7,7 +7,13 @@ import type { Series } from "./series.ts";
 import { runNumbers, type StoredTimeline } from "./timelines.ts";
 import { secondsBetween } from "./timestamp.ts";
 import type { Verdict, Verification, VerifiedRange } from "./verification.ts";
-import { type ArchiveEnd, pathThroughTimelines, pathThroughVerification, withoutUploads } from "./wal-path.ts";
+import {
+  type ArchiveEnd,
+  pathThroughTimelines,
+  pathThroughVerification,
+  type WalPath,
+  withoutUploads,
+} from "./wal-path.ts";
 
 const verdictValues: Readonly<Record<Verdict, number>> = { OK: 1, FAILURE: 0, WARNING: 2, unknown: -1 };
 const hex = (timeline: number) => timeline.toString(16).padStart(8, "0");
@@ -58,10 +64,18 @@ export function archivedWal(known: Knowledge): ArchivedWal {
   // What wal-show has told while wal-verify failed, or before it failed itself, must not stand for what is there now.
   const { timelinesAt = 0, verificationAt = 0, walPatienceSeconds } = known;
   const isOutdated = verified !== undefined && verificationAt - timelinesAt > walPatienceSeconds;
-  const told = isOutdated ? verified : (shown ?? verified);
-  const path = told && known.currentVerification ? withoutUploads(told, known.currentVerification) : told;
+  const assess = (told: WalPath | undefined) => {
+    const path = told && known.currentVerification ? withoutUploads(told, known.currentVerification) : told;
+    return path && assessRecovery(ownBackups(known), backups?.chains ?? noChains, path, known.ignoreBefore);
+  };
+  let told = isOutdated ? verified : (shown ?? verified);
+  let recovery = assess(told);
+  // A timeline that was left within the segment in which it began has none of its own: wal-show does not know of it.
+  if (told?.isCut && recovery?.earliest === undefined && verified && known.currentVerification) {
+    told = verified;
+    recovery = assess(told);
+  }
   const toldAt = told === shown ? known.timelinesAt : known.verificationAt;
-  const recovery = path && assessRecovery(ownBackups(known), backups?.chains ?? noChains, path, known.ignoreBefore);
   const end = recovery?.end && withLastArchived(recovery.end, known);
   const arrivals = arrivalsOf(known);
   return { current, recovery, end, latest: end && arrivalOf(end, arrivals), arrivals, toldAt };

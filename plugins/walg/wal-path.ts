@@ -26,6 +26,8 @@ export interface WalPath {
   /** Archived segments, oldest first, apart from each other. */
   readonly archived: readonly Range[];
   readonly segmentSizeBytes: number;
+  /** Its oldest timeline left one that is not listed. */
+  readonly isCut?: boolean;
 }
 
 /** The newest segment that can be counted on: everything since the newest backup is archived up to it. */
@@ -56,6 +58,7 @@ export function pathThroughTimelines(
   let bound: Pick<Portion, "last" | "endLsn"> = { last: Number.POSITIVE_INFINITY, endLsn: undefined };
   const visited = new Set<number>();
   let timeline = known.get(head);
+  let isCut = false;
   while (timeline && !visited.has(timeline.id)) {
     visited.add(timeline.id);
     const start = timeline.startSegment && parseSegmentName(timeline.startSegment, segmentSizeBytes);
@@ -73,9 +76,12 @@ export function pathThroughTimelines(
       ),
     );
     bound = { last: first - 1, endLsn: switchLsn };
-    timeline = switchLsn === undefined || timeline.parent === undefined ? undefined : known.get(timeline.parent);
+    const parent = switchLsn === undefined ? undefined : timeline.parent;
+    isCut = parent !== undefined && !known.has(parent);
+    timeline = parent === undefined ? undefined : known.get(parent);
   }
-  return finishPath(portions, archived, segmentSizeBytes);
+  const path = finishPath(portions, archived, segmentSizeBytes);
+  return path && { ...path, isCut };
 }
 
 /** The path as wal-verify walked it, from the oldest backup that is not permanent; undefined when it told nothing. */

@@ -117,6 +117,24 @@ test.each([
   expect(samples.walg_pitr_gap_segments).toBe(0);
 });
 
+test("over a timeline without a segment of its own, which wal-show leaves out, wal-verify tells the way", async () => {
+  const [one = {}, two = {}] = await timelines();
+  await walg.standIn.reply("wal-show", {
+    stdout: JSON.stringify([
+      { ...one, id: 1 },
+      { ...two, id: 3, parent_id: 2 },
+    ]),
+  });
+  const found = await fixture("f1/wal-verify.json");
+  const stdout = found.replaceAll('"timeline_id":2', '"timeline_id":3').replaceAll('"00000002', '"00000003');
+  await walg.standIn.reply("wal-verify-integrity-timeline", {
+    stdout: stdout.replace('_timeline_id":2', '_timeline_id":3'),
+  });
+  const { window } = await windowOf();
+  expect(window?.reason).toBeUndefined();
+  expect(window?.from).toBeCloseTo(Date.parse("2026-01-01T02:10:30.987Z") / 1000, 3);
+});
+
 test("a hole behind all that wal-verify looked at is one: its server may be a standby that is far behind", async () => {
   await miss("50");
   await verify(["40", "4F", "FOUND"]);
