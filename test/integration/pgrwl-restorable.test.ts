@@ -67,4 +67,40 @@ describeWith(["postgresql"], "received WAL and a base backup", () => {
     expect(stopped.reason).toBeUndefined();
     expect((await known.window()).to).toBe(stopped.to);
   }, 90_000);
+
+  test("over a promotion; a base backup of the primary that was left does not count", async () => {
+    await using primary = await startPostgres({}, { segmentMiB: 1 });
+    await using standby = await primary.standby();
+    await using folder = await createFolder("holdfast-promoted");
+    const configured = async (name: string, dataFolder: string) => {
+      const storage = { type: "local", directory: join(folder.path, name, "archive") };
+      await mkdir(storage.directory, { recursive: true });
+      return {
+        slot: `holdfast_${name}`,
+        directory: join(folder.path, name, "wal"),
+        postgres: standby.conninfo(),
+        archive: { storage, retention: { keep: "1d", keep_from: join(dataFolder, "backup_label") } },
+      };
+    };
+    const isConnected = (page: string) => sampleValue(page, "pgrwl_connected") === 1;
+    const isOnNewTimeline = (page: string) => sampleValue(page, "pgrwl_timeline") === 2;
+    await using before = await primary.baseBackup();
+    await using receiver = await run(await configured("before", before.dataFolder));
+    await receiver.until(isConnected);
+    await primary.psql("CREATE TABLE t (); SELECT pg_switch_wal()");
+    await standby.psql("SELECT pg_promote()");
+    await receiver.until(isOnNewTimeline);
+    await standby.psql("CREATE TABLE u (); SELECT pg_switch_wal()");
+    await primary.psql("CREATE TABLE v (); SELECT pg_switch_wal(); CREATE TABLE w (); SELECT pg_switch_wal()");
+    await using left = await primary.baseBackup();
+    await standby.psql("CREATE TABLE w (); SELECT pg_switch_wal(); CREATE TABLE x (); SELECT pg_switch_wal()");
+    const restorable = await receiver.window(({ from, reason }) => from !== undefined && reason === undefined);
+    expect(restorable.walOnly).toBeUndefined();
+    await using other = await run(await configured("left", left.dataFolder));
+    await other.until(isConnected);
+    await standby.psql("CREATE TABLE y (); SELECT pg_switch_wal()");
+    expect(await other.window(({ reason }) => reason === "no_backup")).toMatchObject({
+      detail: expect.stringContaining("left before 2 began"),
+    });
+  }, 120_000);
 });
