@@ -61,14 +61,15 @@ export function assessRecovery(
 ): Recovery {
   const restorable = backups.flatMap((backup) => {
     const segment = firstSegment(backup, path.segmentSizeBytes);
-    const { timeline, startLsn, finishLsn = startLsn } = backup;
+    const { timeline, startLsn, finishLsn } = backup;
+    const endLsn = finishLsn || startLsn;
     const counts =
       !backup.permanent &&
       segment !== undefined &&
       timeline !== undefined &&
-      isOnPath(path, { timeline, segment, endLsn: finishLsn });
+      isOnPath(path, { timeline, segment, endLsn });
     if (!counts || chains.depth(backup) === undefined) return [];
-    const needed = finishLsn ? Math.max(segment, segmentAt(finishLsn - 1n, path.segmentSizeBytes)) : segment;
+    const needed = endLsn ? Math.max(segment, segmentAt(endLsn - 1n, path.segmentSizeBytes)) : segment;
     return [{ segment, needed, finishedAt: finishedOrStoredAt(backup) }];
   });
   const segments = restorable.map(({ segment }) => segment);

@@ -209,6 +209,9 @@ test("a backup that went on behind the switch on the timeline that was left does
   expect(acrossSwitch(0x3f000028, 0x3f000138)).toBe(hour(0));
   expect(acrossSwitch(0x3f000028, 0x41000138)).toBeUndefined();
   expect(acrossSwitch(0x40000028, 0x40000900)).toBeUndefined();
+  // 0: its end is not known.
+  expect(acrossSwitch(0x41000028, 0)).toBeUndefined();
+  expect(acrossSwitch(0x3f000028, 0)).toBe(hour(0));
 });
 
 test("a standby's backup that ended right before the switch counts", () => {
