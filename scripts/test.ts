@@ -26,7 +26,7 @@ interface Group {
 const timed = ["test/integration/pgrwl/faults/", "test/integration/pgrwl/switches.test.ts"];
 
 const groups: readonly Group[] = [
-  { paths: ["test/unit/"], atOnce: 2, timeoutMs: 30_000 },
+  { paths: ["test/unit/"], atOnce: 2, timeoutMs: 120_000 },
   { paths: ["test/integration/"], without: timed, atOnce: 2, timeoutMs: 120_000 },
   { paths: timed, atOnce: 1, timeoutMs: 120_000 },
   { paths: ["test/e2e/"], atOnce: 1, timeoutMs: 120_000 },

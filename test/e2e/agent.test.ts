@@ -83,7 +83,7 @@ test("a plugin in an endless loop leaves the metrics page and the other plugins 
   await waitFor(
     "the restart",
     async () => (await agent.scrape()).includes('holdfast_plugin_restarts_total{name="stuck"} 1'),
-    20_000,
+    60_000,
   );
   const page = await agent.scrape();
   expect(page).toContain('holdfast_collect_success{name="stuck"} 0');
@@ -101,7 +101,7 @@ test("of the commands of a plugin that had to be ended nothing is left, no zombi
   await waitFor(
     "the end of the worker",
     async () => (await agent.scrape()).includes('restarts_total{name="orphan"} 1'),
-    20_000,
+    60_000,
   );
   await waitFor("the end of the command", () => !existsSync(`/proc/${pid}`));
 });

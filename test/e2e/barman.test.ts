@@ -109,7 +109,7 @@ test.each([...pages])(
       expect([metric, labels, sampleValue(page, metric, labels)]).toEqual([metric, labels, value]);
     }
   },
-  30_000,
+  120_000,
 );
 
 describeWith(["promtool"], "promtool check metrics", () => {
@@ -135,7 +135,7 @@ describeWith(["promtool"], "promtool check metrics", () => {
       const own = familiesOf(page, /^(?!barman_backups_total\b)./);
       expect(await lint(`${own}\n`)).toEqual({ status: 0, complaints: [] });
     },
-    30_000,
+    120_000,
   );
 });
 
@@ -192,7 +192,7 @@ test("with a list-backups that hangs, /metrics answers at once and checks stay f
       expect(sampleValue(page, "barman_up", { check: "postgresql", server: "pg" })).toBe(1);
       return freshness.size >= 3;
     },
-    40_000,
+    60_000,
   );
   times.sort((a, b) => a - b);
   // Not the slowest of all: other work of this machine may hold up a single one.
@@ -200,7 +200,7 @@ test("with a list-backups that hangs, /metrics answers at once and checks stay f
   const page = await agent.scrape();
   const failures = { command: "list-backups", reason: "timeout" };
   expect(sampleValue(page, "barman_exporter_command_failures_total", failures)).toBeGreaterThan(0);
-}, 60_000);
+}, 120_000);
 
 test("a Barman slower than the interval is never asked twice at a time", async () => {
   await using starts = await createStarts();
@@ -208,14 +208,14 @@ test("a Barman slower than the interval is never asked twice at a time", async (
   await using agent = await startAgent(yamlOf({}, { interval: "1s", env }), inUtc);
   const lists = () => starts.read().filter(({ line }) => line === "list-backups all");
   const checks = () => starts.read().filter(({ line }) => line === "check all");
-  await waitFor("a third list", () => lists().length >= 3, 30_000);
+  await waitFor("a third list", () => lists().length >= 3, 60_000);
   for (const commands of [lists(), checks()]) {
     for (const [index, { at }] of commands.entries()) {
       if (index > 0) expect(at - (commands[index - 1]?.at ?? 0)).toBeGreaterThanOrEqual(2500);
     }
   }
   expect(sampleValue(await agent.scrape(), "barman_metrics_update")).toBeGreaterThanOrEqual(2500);
-}, 60_000);
+}, 120_000);
 
 test("with a Barman that refuses to work the agent lives, and page, status and log say why", async () => {
   const env = { BARMAN_REPLAY_SCENARIOS: "run-errors/wrong-user" };
@@ -241,9 +241,9 @@ test.each(["sleep", "ignore-term", "grandchild"])(
     await using agent = await startAgent(yamlOf({}, { interval: "1s", env }), inUtc);
     await waitFor("the processes", () => starts.read().length >= 2);
     expect(await agent.stop()).toBe(0);
-    await waitFor("their end", () => starts.read().every(({ pid }) => !isAlive(pid)), 5_000);
+    await waitFor("their end", () => starts.read().every(({ pid }) => !isAlive(pid)), 60_000);
   },
-  30_000,
+  120_000,
 );
 
 async function holdfast(args: readonly string[], yaml: string) {

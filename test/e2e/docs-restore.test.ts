@@ -73,7 +73,7 @@ describeWith(["postgresql", "dist/holdfast"], "docs/quick-start.md", () => {
       }
     }
     expect(ran).toBeGreaterThanOrEqual(14);
-  }, 180_000);
+  }, 360_000);
 });
 
 /** A server that was destroyed, what it held, and all that is left of it. */
@@ -116,7 +116,7 @@ async function cause({ received = true } = {}): Promise<Disaster> {
   const runAgent = () => shell.background(`holdfast run --config.file=${file}`);
   const agent = runAgent();
   const streams = () => isStreaming(server, { applicationName: "holdfast" });
-  await waitFor("the agent to stream", streams, 30_000).catch((cause) => {
+  await waitFor("the agent to stream", streams, 60_000).catch((cause) => {
     throw new Error(agent.log(), { cause });
   });
   if (received) await server.psql("ALTER SYSTEM SET synchronous_standby_names = 'holdfast'");
@@ -225,7 +225,7 @@ describeWith(["postgresql", "dist/holdfast", "openssh-server"], "docs/restore.md
   let disaster: Disaster;
   beforeAll(async () => {
     disaster = await cause();
-  }, 120_000);
+  }, 240_000);
   afterAll(() => disaster?.[Symbol.asyncDispose]());
 
   /** Everything that the receiver had, in another archive. */
@@ -258,7 +258,7 @@ describeWith(["postgresql", "dist/holdfast", "openssh-server"], "docs/restore.md
   test("from a folder", async () => {
     const changes = { "/var/lib/holdfast/wal": disaster.directory, "/mnt/archive": disaster.archive };
     await expectAll({ backup: "plain", source: "From a folder", changes });
-  }, 120_000);
+  }, 240_000);
 
   test("from S3", async () => {
     await using s3 = startS3Server();
@@ -277,7 +277,7 @@ describeWith(["postgresql", "dist/holdfast", "openssh-server"], "docs/restore.md
       "/var/lib/postgresql/wal.pass": passphrase,
     };
     await expectAll({ backup: "plain", source: "From S3", changes });
-  }, 120_000);
+  }, 240_000);
 
   test("from SFTP", async () => {
     await using ssh = await startSshServer();
@@ -298,7 +298,7 @@ describeWith(["postgresql", "dist/holdfast", "openssh-server"], "docs/restore.md
       "/var/lib/postgresql/.ssh/known_hosts": known,
     };
     await expectAll({ backup: "plain", source: "From SFTP", changes });
-  }, 120_000);
+  }, 240_000);
 
   test("to a moment before a mistake", async () => {
     await using cleanup = new AsyncDisposableStack();
@@ -313,7 +313,7 @@ describeWith(["postgresql", "dist/holdfast", "openssh-server"], "docs/restore.md
     expect(await restored.query("SELECT count(*) FROM kept")).toBe("7\n");
     // No receiver is asked for: a commit does not wait.
     await restored.query("DELETE FROM kept");
-  }, 120_000);
+  }, 240_000);
 
   test("with the last commits from the lost server's own disk, where nobody received them", async () => {
     await using unreceived = await cause({ received: false });
@@ -322,5 +322,5 @@ describeWith(["postgresql", "dist/holdfast", "openssh-server"], "docs/restore.md
     const restored = await follow(unreceived, way, cleanup);
     await waitFor("the end of the recovery", async () => (await restored.look()) === "f\n", 60_000);
     expect(await restored.query("SELECT entry FROM ledger WHERE i = 0")).toBe("the last commit\n");
-  }, 120_000);
+  }, 240_000);
 });

@@ -182,7 +182,7 @@ describeWith(["dist/holdfast", "prometheus", "postgresql"], "what is to be seen"
     // The recordings' backups are as old as the recordings.
     expect(rules.find(({ name }) => name === "WalgBackupTooOld")?.alerts).toHaveLength(1);
     expect(rules.find(({ name }) => name === "HoldfastPluginFailing")?.alerts).toHaveLength(0);
-  }, 180_000);
+  }, 360_000);
 });
 
 describeWith(["dist/holdfast", "prometheus", "openssl"], "config/prometheus/prometheus.yml", () => {
@@ -217,9 +217,9 @@ describeWith(["dist/holdfast", "prometheus", "openssl"], "config/prometheus/prom
       jobSettings: wanted.map(commented).join(""),
     });
     const isUp = async () => (await prometheus.query("up"))[0]?.value === 1;
-    await waitFor("a scrape", isUp, 30_000).catch(async (cause) => {
+    await waitFor("a scrape", isUp, 60_000).catch(async (cause) => {
       throw new Error(JSON.stringify(await prometheus.targets()), { cause });
     });
     expect(await prometheus.query("holdfast_build_info")).toHaveLength(1);
-  }, 60_000);
+  }, 120_000);
 });

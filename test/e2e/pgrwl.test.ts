@@ -17,7 +17,7 @@ const untilStreaming = (agent: Agent, labels = {}) =>
       const page = await agent.scrape();
       return sampleValue(page, "pgrwl_connected", labels) === 1 && page;
     },
-    20_000,
+    60_000,
   ).catch((cause) => {
     throw new Error(agent.stderr.slice(-10).join("\n"), { cause });
   });
@@ -63,7 +63,7 @@ describeWith(["dist/holdfast", "postgresql"], "pgrwl in the executable", () => {
         const now = await connectedSince();
         return now !== "" && now !== before;
       },
-      20_000,
+      60_000,
     );
     await untilStreaming(agent, { cluster: "main" });
     expect(

@@ -98,7 +98,7 @@ test("docs/plugins.md leads from nothing to a scraped plugin", async () => {
   expect(await tsc.stdout.text()).toBe("");
   expect(await place.run("holdfast plugin list --config.file=holdfast.yml")).toContain("0.2.0");
   expect(await place.run("holdfast schema --config.file=holdfast.yml")).toContain("Endings of the files to count.");
-}, 60_000);
+}, 120_000);
 
 test("the executable imports the packages in a node_modules folder beside a plugin", async () => {
   await using place = await createWorkplace();

@@ -13,11 +13,11 @@ describeWith(["prometheus"], "Prometheus", () => {
     await using agent = await startAgent(yaml(3), { files: pluginFiles });
     await using prometheus = await startPrometheus({ targets: [`127.0.0.1:${agent.port}`] });
     const value = async (query: string) => (await prometheus.query(query))[0]?.value;
-    await waitFor("the series", async () => (await value('tick_value{instance_name="tick"}')) === 3, 30_000);
+    await waitFor("the series", async () => (await value('tick_value{instance_name="tick"}')) === 3, 60_000);
     for (const next of [4, 5, 6]) {
       await agent.configure(yaml(next));
       agent.signal("SIGUSR1");
-      await waitFor("the new value", async () => (await value('tick_value{instance_name="tick"}')) === next, 30_000);
+      await waitFor("the new value", async () => (await value('tick_value{instance_name="tick"}')) === next, 60_000);
     }
     expect(await prometheus.targets()).toMatchObject([{ health: "up", lastError: "" }]);
     expect(await value('count(tick_value{job="holdfast"})')).toBe(2);

@@ -52,7 +52,7 @@ async function startVault() {
         const page = await agent.scrape();
         return holds(page) && page;
       },
-      20_000,
+      60_000,
     );
   return { agent, until, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() };
 }
@@ -90,7 +90,7 @@ describeWith(["dist/holdfast"], "what can be restored", () => {
     });
     await writeFile(file, content);
     await until("the recovery", (text) => sampleValue(text, "holdfast_restorable", labels("", "billing")) === 1);
-  }, 60_000);
+  }, 120_000);
 });
 
 describeWith(["dist/holdfast"], "a textfile", () => {
@@ -104,7 +104,7 @@ describeWith(["dist/holdfast"], "a textfile", () => {
     const failed = await runOnce(args, { cwd });
     expect(failed.status).toBe(1);
     expect(failed.stdout).toContain('holdfast_restorable{cluster="",source="vault",reason="collect_failed"} 0\n');
-  }, 60_000);
+  }, 120_000);
 });
 
 describeWith(["dist/holdfast", "promtool"], "promtool", () => {
@@ -151,6 +151,6 @@ describeWith(["dist/holdfast", "chromium"], "a browser", () => {
       );
       expect(complaints).toEqual([]);
     },
-    60_000,
+    120_000,
   );
 });

@@ -48,7 +48,7 @@ export async function startAgentReceiver(
   const agent = cleanup.use(await startAgent(receiverConfig(directory, options, server)));
   const log = () => agent.stderr.join("\n");
   const streams = () => isStreaming(server, { applicationName: slot });
-  await waitFor("the agent to stream", streams, 30_000).catch((cause) => {
+  await waitFor("the agent to stream", streams, 60_000).catch((cause) => {
     throw new Error(`The agent does not stream:\n${log().slice(-3000)}`, { cause });
   });
   const owned = cleanup.move();

@@ -80,7 +80,7 @@ export async function startAgent(yaml: string, options: AgentOptions = {}): Prom
   if (waitReady) {
     const isReady = async () => !running() || (await fetch(`${url}/-/ready`)).ok;
     const lastWords = () => stderr.slice(-20).join("\n");
-    await waitFor("the agent to be ready", isReady, 30_000).catch((cause) => {
+    await waitFor("the agent to be ready", isReady, 60_000).catch((cause) => {
       throw new Error(`The agent did not get ready:\n${lastWords()}`, { cause });
     });
     if (!running()) throw new Error(`The agent ended with ${await exited} before it was ready:\n${lastWords()}`);

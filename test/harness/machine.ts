@@ -99,7 +99,7 @@ export async function createMachine({ links, folders = [] }: MachineOptions): Pr
           last = stdout + stderr;
           return status === 0 && isRight(stdout) && stdout;
         },
-        30_000,
+        60_000,
       ).catch((cause) => {
         throw new Error(`The last answer of ${url} was:\n${last.slice(-3000)}`, { cause });
       });

@@ -49,7 +49,7 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /** Waits until `condition` holds. @throws {Error} The process ended first, or the deadline passed; with the log's end. */
-  async until(what: string, condition: () => unknown, deadlineMs = 30_000): Promise<void> {
+  async until(what: string, condition: () => unknown, deadlineMs = 60_000): Promise<void> {
     const [name = ""] = this.#options.command;
     try {
       await waitFor(what, async () => !this.running || (await condition()), deadlineMs);
@@ -63,10 +63,10 @@ export class ServerProcess implements AsyncDisposable {
     if (this.running) process.kill(this.pid, signal);
   }
 
-  /** Asks for an orderly end and waits for it; after ten seconds kills. Whatever the group still holds is killed. */
+  /** Asks for an orderly end and waits for it; after thirty seconds kills. Whatever the group still holds is killed. */
   async stop(): Promise<void> {
     this.signal(this.#options.stopSignal ?? "SIGTERM");
-    const timer = setTimeout(() => this.killGroup(), 10_000);
+    const timer = setTimeout(() => this.killGroup(), 30_000);
     await this.#child.exited;
     clearTimeout(timer);
     this.killGroup();

@@ -9,7 +9,7 @@ import { ReplicationConnection, ReplicationError } from "../../plugins/common/po
 import type { PostgresServer } from "./postgres.ts";
 
 /** For waits that ought to be short. */
-export const limits = { timeoutMs: 10_000, signal: new AbortController().signal };
+export const limits = { timeoutMs: 30_000, signal: new AbortController().signal };
 
 export interface ConnectOptions {
   readonly environment?: Environment;

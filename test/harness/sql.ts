@@ -16,7 +16,7 @@ export interface SqlTarget {
 export async function connect(target: SqlTarget): Promise<Client> {
   const { host, port, role = "postgres", database = "postgres", applicationName = "test" } = target;
   const config: ClientConfig = { host, port, user: role, database, password: "", ssl: false, options: "" };
-  const client = new Client({ ...config, application_name: applicationName, connectionTimeoutMillis: 10_000 });
+  const client = new Client({ ...config, application_name: applicationName, connectionTimeoutMillis: 30_000 });
   client.on("error", () => {});
   await client.connect();
   return client;

@@ -9,7 +9,7 @@ const pollMs = 20;
 export async function waitFor<Value>(
   what: string,
   condition: () => Value | Promise<Value>,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
 ): Promise<Exclude<Value, undefined | null | false>> {
   const end = performance.now() + deadlineMs;
   let cause: unknown;

@@ -13,7 +13,7 @@ describeWith(["postgresql", "barman"], "the barman plugin on a real Barman", () 
 
   beforeAll(async () => {
     barman = await startBarman();
-  }, 120_000);
+  }, 240_000);
   afterAll(() => barman?.[Symbol.asyncDispose](), 60_000);
 
   async function collect(): Promise<string> {
@@ -88,7 +88,7 @@ describeWith(["postgresql", "barman"], "the barman plugin on a real Barman", () 
         { health: "up", lastError: "" },
       ]);
       expect(await agent.stop()).toBe(0);
-    }, 120_000);
+    }, 240_000);
   });
 
   test("a PostgreSQL that goes down and comes back is seen, and its backups stay", async () => {
@@ -99,5 +99,5 @@ describeWith(["postgresql", "barman"], "the barman plugin on a real Barman", () 
     expect(sampleValue(down, "barman_last_backup", { server: "main" })).toBeWithin(0, 600);
     await barman.postgres.start();
     expect(up(await collect(), "main", "postgresql")).toBe(1);
-  }, 60_000);
+  }, 120_000);
 });

@@ -36,13 +36,13 @@ describeWith(["postgresql-15", "dist/holdfast"], "check --connect", () => {
     expect(lineOf(found, "archive")).toBe("wal: archive: works");
     expect(found.lines.join("\n")).toContain("There is no replication slot s");
     expect(await server.psql("SELECT count(*) FROM pg_replication_slots")).toBe("0\n");
-  }, 30_000);
+  }, 120_000);
 
   test("the server is not there", async () => {
     const port = await freePort();
     const found = await check({ postgres: `host=127.0.0.1 port=${port} user=postgres` });
     expect([found.status, lineOf(found, "server")]).toEqual([1, expect.stringContaining(`127.0.0.1:${port}`)]);
-  }, 30_000);
+  }, 120_000);
 
   const denied = (code: string) => new Response(`<Error><Code>${code}</Code></Error>`, { status: 403 });
   /** Settings beside the right ones, or what the server does; and what is said, with what would do. */
@@ -86,7 +86,7 @@ describeWith(["postgresql-15", "dist/holdfast"], "check --connect", () => {
       expect(lineOf(found, "archive")).toMatch(message);
       expect(found.lines.join("\n")).not.toContain(s3.account.secretAccessKey);
     },
-    30_000,
+    120_000,
   );
 
   test("S3: a clock that is off", async () => {
@@ -94,7 +94,7 @@ describeWith(["postgresql-15", "dist/holdfast"], "check --connect", () => {
     s3.clockOffsetMs = 3_600_000;
     const found = await check({ archive: { storage: s3Settings(s3) } });
     expect(lineOf(found, "archive")).toMatch(/clock is 3\d\d\d s behind the server's; set this machine's clock/);
-  }, 30_000);
+  }, 120_000);
 
   test("the passphrase is not that of what is archived", async () => {
     await using folder = await createFolder("holdfast-archive");
@@ -107,7 +107,7 @@ describeWith(["postgresql-15", "dist/holdfast"], "check --connect", () => {
     const found = await check({ archive: { storage, encryption: { passphrase: "another one" } } });
     expect(lineOf(found, "archive")).toMatch(/decrypt.*passphrase/);
     expect(found.lines.join("\n")).not.toContain("another one");
-  }, 30_000);
+  }, 120_000);
 
   test("the passphrase is not that of what is archived since it is encrypted", async () => {
     await using folder = await createFolder("holdfast-archive");
@@ -124,12 +124,12 @@ describeWith(["postgresql-15", "dist/holdfast"], "check --connect", () => {
     }
     const right = await check({ archive: { storage, encryption: { passphrase: "the right one" } } });
     expect(lineOf(right, "archive")).toBe("wal: archive: works");
-  }, 30_000);
+  }, 120_000);
 
   test("a folder in which nobody may write", async () => {
     const found = await check({ archive: { storage: { type: "local", directory: "/sys/holdfast" } } });
     expect(lineOf(found, "archive")).toMatch(/\/sys\/holdfast.*(permi|allow|right)/i);
-  }, 30_000);
+  }, 120_000);
 });
 
 describeWith(["dist/holdfast", "openssh-server"], "check --connect with SFTP", () => {
@@ -167,7 +167,7 @@ describeWith(["dist/holdfast", "openssh-server"], "check --connect with SFTP", (
   test("everything works", async () => {
     const found = await check({ archive: { storage: sftpSettings(ssh) } });
     expect(lineOf(found, "archive")).toBe("wal: archive: works");
-  }, 30_000);
+  }, 120_000);
 
   test.each(wrongs)(
     "%s",
@@ -177,7 +177,7 @@ describeWith(["dist/holdfast", "openssh-server"], "check --connect with SFTP", (
       expect(lineOf(found, "archive")).toMatch(message);
       expect(found.lines.join("\n")).not.toContain("topsecret");
     },
-    30_000,
+    120_000,
   );
 
   test("another host key than the one that is known", async () => {
@@ -189,7 +189,7 @@ describeWith(["dist/holdfast", "openssh-server"], "check --connect with SFTP", (
     expect(lineOf(found, "archive")).toMatch(
       /showed the ssh-ed25519 key SHA256:\S+, which is not the one in .*someone may be in between; if the server's key was changed on purpose/,
     );
-  }, 30_000);
+  }, 120_000);
 });
 
 /** The server answers so where it is not undefined. */

@@ -71,7 +71,7 @@ async function run(postgres: string, config: object = {}, folder?: TemporaryFold
           const page = await instance.collect();
           return sampleValue(page, "pgrwl_receiver_state", { state }) === 1 && page;
         },
-        20_000,
+        60_000,
       ).catch((cause) => {
         throw new Error(JSON.stringify(instance.logs.slice(-5)), { cause });
       }),

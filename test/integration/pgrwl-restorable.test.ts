@@ -17,9 +17,9 @@ async function run(config: object) {
   const work = tested.instance.start?.({ signal: stopping.signal, run: createRun(stopping.signal) });
   work?.catch(() => {});
   return {
-    until: (holds: (page: string) => boolean) => waitFor("the page", async () => holds(await tested.collect()), 30_000),
+    until: (holds: (page: string) => boolean) => waitFor("the page", async () => holds(await tested.collect()), 60_000),
     window: (holds: (window: RestorableWindow) => boolean = () => true) =>
-      waitFor("a window", () => tested.instance.restorable?.().find(holds), 30_000),
+      waitFor("a window", () => tested.instance.restorable?.().find(holds), 60_000),
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await tested.stop();
@@ -66,7 +66,7 @@ describeWith(["postgresql"], "received WAL and a base backup", () => {
     const stopped = await known.window();
     expect(stopped.reason).toBeUndefined();
     expect((await known.window()).to).toBe(stopped.to);
-  }, 90_000);
+  }, 180_000);
 
   test("over a promotion; a base backup of the primary that was left does not count", async () => {
     await using primary = await startPostgres({}, { segmentMiB: 1 });

@@ -20,5 +20,5 @@ describePostgres(testedPostgresVersions, [], (version) => {
     await standby.promote();
     await standby.psql("INSERT INTO kept VALUES (3)");
     expect(await standby.walFiles()).toContain("00000002.history");
-  }, 60_000);
+  }, 120_000);
 });

@@ -49,7 +49,7 @@ describeWith(["postgresql"], "a login for replication", () => {
       await server.psql(`CREATE USER ${name} REPLICATION PASSWORD 'pass: wörd'`);
     await server.psql("CREATE USER mortal").catch(() => "");
     if (ownUser !== "postgres") await server.psql(`CREATE USER "${ownUser}" REPLICATION`);
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await server?.[Symbol.asyncDispose]();
     await folder?.[Symbol.asyncDispose]();
@@ -129,7 +129,7 @@ describeWith(["postgresql"], "a login for replication", () => {
     let standby: PostgresServer;
     beforeAll(async () => {
       standby = await server.standby();
-    }, 60_000);
+    }, 120_000);
     afterAll(() => standby?.[Symbol.asyncDispose]());
     const list = (...ports: number[]) =>
       as("trusted", { host: ports.map(() => "127.0.0.1").join(","), port: ports.join(",") });
@@ -262,7 +262,7 @@ describeWith(["postgresql"], "a login for replication", () => {
       }
       await waitFor("no socket is left", () => openSockets() <= before + 1);
     },
-    60_000,
+    120_000,
   );
 });
 

@@ -40,7 +40,7 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
     );
     for (const user of ["encrypted", "plain", "certified", "certified_scram"])
       await server.psql(`CREATE USER ${user} REPLICATION PASSWORD 'secret'`);
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await server?.[Symbol.asyncDispose]();
     await folder?.[Symbol.asyncDispose]();
@@ -97,7 +97,7 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
         kind: "authentication",
         sqlState: "28000",
       });
-  }, 20_000);
+  }, 120_000);
 
   test("is bound to its channel where the server offers that", async () => {
     const required = { channel_binding: "require" };
@@ -212,7 +212,7 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
     );
     for (const sslmode of ["prefer", "allow", "disable"])
       await (await connectForReplication({ ...keywords, sslmode })).close();
-  }, 30_000);
+  }, 120_000);
 
   test("fails in order wherever the server's answer is cut", async () => {
     const before = openSockets();
@@ -227,7 +227,7 @@ describeWith(["postgresql", "openssl"], "an encrypted replication connection", (
       expect(["connection_lost", "connect"]).toContain(failure.kind);
     }
     await waitFor("no socket is left", () => openSockets() <= before + 1);
-  }, 60_000);
+  }, 120_000);
 
   test("streams, and ends with the server", async () => {
     const connection = await connectForReplication(as("encrypted", { sslmode: "require" }));

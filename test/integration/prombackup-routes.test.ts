@@ -418,7 +418,7 @@ describe("a download that cannot be whole breaks, and its status names the entry
     socket.pause();
     const status = async () => (await (await server.fetch(`/api/download_status?id=${id}`)).json()) as Status;
     expect((await status()).finished).toBeNull();
-    const finished = await waitFor("the end", async () => (await status()).finished, 20_000);
+    const finished = await waitFor("the end", async () => (await status()).finished, 60_000);
     expect(finished.error_text).toBe("the client took nothing for 2 s");
     expect(await server.sample('prombackup_server_downloads_total{format="tar",result="aborted"}')).toBe(1);
     socket.destroy();

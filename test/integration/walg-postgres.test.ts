@@ -39,7 +39,7 @@ describeWith(["postgresql"], "PostgreSQL", () => {
     let server: PostgresServer;
     beforeAll(async () => {
       server = await startPostgres({}, { segmentMiB });
-    }, 60_000);
+    }, 120_000);
     afterAll(() => server?.[Symbol.asyncDispose]());
 
     test("names segments and writes positions as we do", async () => {
@@ -91,7 +91,7 @@ describeWith(["postgresql"], "PostgreSQL", () => {
       ];
       server = await startPostgres({}, { access });
       await rows(server, "CREATE USER reader PASSWORD 'open:sesame'");
-    }, 60_000);
+    }, 120_000);
     afterAll(async () => {
       await server?.[Symbol.asyncDispose]();
       await folder?.[Symbol.asyncDispose]();
@@ -191,7 +191,7 @@ describeWith(["postgresql"], "PostgreSQL", () => {
       await expect(isEncrypted({ sslmode: "verify-full", sslrootcert })).rejects.toThrow(/Cannot query PostgreSQL/);
       await expect(isEncrypted({ sslmode: "verify-ca" })).rejects.toThrow(/self.signed/);
     },
-    60_000,
+    120_000,
   );
 
   test("one that takes connections and never answers is given up on", async () => {
@@ -215,7 +215,7 @@ describeWith(["postgresql"], "PostgreSQL", () => {
     beforeAll(async () => {
       primary = await startPostgres({ archive_mode: "on" });
       standIn = await StandIn.create();
-    }, 60_000);
+    }, 120_000);
     afterAll(async () => {
       await standIn?.remove();
       await primary?.[Symbol.asyncDispose]();
@@ -327,7 +327,7 @@ describeWith(["postgresql"], "PostgreSQL", () => {
       await standby.psql("SELECT pg_promote()");
       await waitFor("it is promoted", async () => (await rows(standby, "SELECT pg_is_in_recovery()"))[0] === "f");
       expect((await state(standby)).timeline).toBe(2);
-    }, 60_000);
+    }, 120_000);
 
     test("a server that is down leaves no lag, and says why", async () => {
       await standIn.reply("wal-verify-integrity-timeline", {

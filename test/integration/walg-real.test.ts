@@ -11,7 +11,7 @@ describeWith(["wal-g", "postgresql"], "with a real wal-g", () => {
   let host: WalgHost;
   beforeAll(async () => {
     host = await startWalg();
-  }, 60_000);
+  }, 120_000);
   afterAll(() => host?.[Symbol.asyncDispose]());
 
   const collect = async () => {
@@ -25,7 +25,7 @@ describeWith(["wal-g", "postgresql"], "with a real wal-g", () => {
 
   test("an empty storage has no backups", async () => {
     expect(family(await collect(), "walg_backups")).toEqual({ '{backup_type="delta"}': 0, '{backup_type="full"}': 0 });
-  }, 60_000);
+  }, 120_000);
 
   test("a full backup and a delta are found, with their WAL whole and a window to recover in", async () => {
     await host.backup();
@@ -50,5 +50,5 @@ describeWith(["wal-g", "postgresql"], "with a real wal-g", () => {
     for (const operation of ["backup-list", "wal-show", "wal-verify", "storage-check"]) {
       expect(found[`walg_scrape_success{operation="${operation}"}`]).toBe(1);
     }
-  }, 120_000);
+  }, 240_000);
 });

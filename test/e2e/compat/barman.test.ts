@@ -55,7 +55,7 @@ describeWith(["dist/holdfast", "a machine of its own"], "barman_exporter", () =>
       (text) => text.includes("holdfast_collect_success") && exporter.output().includes("integration_type: mock"),
     );
     expect(await exporter.stop()).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   test.each([
     ["barman_exporter/exporter", 0, /Usage: barman_exporter -config FILE/, /^$/],
@@ -94,5 +94,5 @@ describeWith(["dist/holdfast", "a machine of its own"], "barman_exporter", () =>
     expect(await exporter.stop()).toBe(0);
     const printed = await host.run("barman-exporter -d", env);
     expect(printed.stdout).toContain("barman_last_backup{");
-  }, 60_000);
+  }, 120_000);
 });

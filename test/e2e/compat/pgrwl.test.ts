@@ -77,7 +77,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
     );
     expect(cut.status).toBeGreaterThan(125);
     expect(cut.stderr).toStartWith("holdfast restore-command: ");
-  }, 90_000);
+  }, 180_000);
 
   test("the later generation's daemons take their configuration from variables, and store and serve what is encrypted", async () => {
     await using scene = await createScene();
@@ -99,7 +99,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
     await waitFor(
       "the upload",
       async () => (await machine.run("ls /storage/wal/wal-archive")).stdout.includes(`${name}.gz.aes`),
-      30_000,
+      60_000,
     );
     // It served nothing while it received.
     expect((await machine.run(`curl -fs http://localhost:7070/api/v1/wal/${name}`)).status).toBe(22);
@@ -113,7 +113,7 @@ describeWith(["dist/holdfast", "postgresql", "a machine of its own"], "pgrwl", (
       status: 0,
       stderr: "",
     });
-  }, 90_000);
+  }, 180_000);
 
   test.each([
     ["pgrwl", 0, /Usage: pgrwl start\|daemon/, /^$/],

@@ -27,7 +27,7 @@ describeWith(["dist/holdfast", "prometheus", "a machine of its own"], "prombacku
     const metrics = await machine.get("http://prombackupserver:8080/metrics");
     expect(metrics).toContain("prombackup_server_download_tracked_count ");
     expect(await server.stop()).toBe(0);
-  }, 90_000);
+  }, 180_000);
 });
 
 describeWith(["dist/holdfast", "a machine of its own"], "prombackup", () => {

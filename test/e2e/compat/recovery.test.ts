@@ -39,6 +39,6 @@ describeWith(["dist/holdfast", "postgresql-15"], "pgrwl's restore_command", () =
       expect(await databaseContent(recovered)).toEqual([...lost.content]);
       expect((await readdir(lost.walFolder)).length).toBe(lost.segments + 1);
     },
-    120_000,
+    240_000,
   );
 });

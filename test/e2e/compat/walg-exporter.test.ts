@@ -67,7 +67,7 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
       expect((await scene.machine.run("curl -s http://localhost:9847/")).status).toBe(7);
       expect(await exporter.stop()).toBe(0);
     },
-    60_000,
+    120_000,
   );
 
   test("the README's custom configuration serves at port 8080, and asks every 30 seconds", async () => {
@@ -83,7 +83,7 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
     const printed = await scene.machine.run(`${custom} --print-config`);
     expect(printed.stdout).toContain("path: /usr/local/bin/wal-g");
     expect(printed.stdout.match(/interval: 30s/g)).toHaveLength(3);
-  }, 60_000);
+  }, 120_000);
 
   test("another telemetry path has the metrics, and the usual one does not", async () => {
     await using scene = await prepare();
@@ -91,7 +91,7 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
     await untilThere(scene.machine, "http://localhost:9351/m/walg", "walg_backups{");
     expect((await scene.machine.run("curl -fs http://localhost:9351/metrics")).status).toBe(22);
     expect(await scene.machine.get("http://localhost:9351/")).toContain('href="m/walg"');
-  }, 60_000);
+  }, 120_000);
 
   test("the release's flags go to their own settings, and a port in use is an error", async () => {
     await using scene = await prepare();
@@ -107,5 +107,5 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
     const second = await scene.machine.run(walgExporter, scene.env);
     expect([second.status, second.stderr]).toEqual([1, expect.stringContaining("9351")]);
     expect(await first.stop()).toBe(0);
-  }, 60_000);
+  }, 120_000);
 });

@@ -30,7 +30,7 @@ describeWith(["dist/holdfast", "dpkg-deb"], "the .deb", () => {
     packages = await packagesFor("amd64");
     deb = packages.file(".deb");
     folder = await unpackedByNobody(deb);
-  }, 120_000);
+  }, 240_000);
   afterAll(() => folder[Symbol.asyncDispose]());
 
   test("unpacked by an ordinary user it has an executable that runs, under the old names too, and was not stripped", async () => {
@@ -111,7 +111,7 @@ describeWith(["dist/holdfast"], "the tarball", () => {
     for (const file of ["LICENSE", "copyright", ...unitsByHand]) {
       expect(existsSync(join(folder.path, "share/doc/holdfast", file))).toBe(true);
     }
-  }, 120_000);
+  }, 240_000);
 });
 
 describeWith(["dist/holdfast-linux-arm64", "rpmbuild"], "packages for arm64", () => {
@@ -130,7 +130,7 @@ describeWith(["dist/holdfast-linux-arm64", "rpmbuild"], "packages for arm64", ()
     expect([header.getUint32(0), header.getUint16(18, true)]).toEqual([0x7f454c46, 183]);
     if (canEmulate)
       expect(run("qemu-aarch64-static", "-L", library, executable, "version").stdout).toContain("linux/arm64");
-  }, 120_000);
+  }, 240_000);
 });
 
 async function unpackedByNobody(deb: string): Promise<TemporaryFolder> {

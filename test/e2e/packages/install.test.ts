@@ -39,11 +39,11 @@ function lifecycle(root: DebianRoot): void {
     packages = await packagesFor("amd64");
     await bring(packages.file(".deb"), "holdfast.deb");
     before = await listing();
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await service?.stop();
     await root[Symbol.asyncDispose]();
-  }, 60_000);
+  }, 120_000);
 
   test("the .deb installs without a word of complaint, with a user, folders that others cannot enter, and an enabled unit", async () => {
     const { status, stderr } = await root.run(["dpkg", "-i", "/tmp/holdfast.deb"]);

@@ -44,7 +44,7 @@ function quickStarts(root: DebianRoot): void {
     scene = await createScene(root);
     // As docs/install.md says, for each of them.
     for (const name of oldNames) await root.sh(`ln -s /usr/lib/holdfast/as/${name} /usr/local/bin/${name}`);
-  }, 180_000);
+  }, 360_000);
   afterAll(async () => await scene?.[Symbol.asyncDispose](), 60_000);
 
   test("walg-exporter has the backups of wal-g at its port, and a landing page", async () => {
@@ -125,7 +125,7 @@ function quickStarts(root: DebianRoot): void {
       return found.length > 0 && found.every(({ health }) => health === "up");
     };
     // What follows says which is not.
-    await waitFor("a scrape of each", areUp, 30_000).catch(() => {});
+    await waitFor("a scrape of each", areUp, 60_000).catch(() => {});
     const found = (await states()).map(({ health, lastError, labels }) => [
       labels.instance,
       labels.job,
@@ -176,7 +176,7 @@ function quickStarts(root: DebianRoot): void {
         throw new Error(`${name} shows ${shown} of ${queries.length}`, { cause });
       });
     }
-  }, 90_000);
+  }, 180_000);
 }
 
 /** The queries of a dashboard as Grafana asks them with all values of all variables. */

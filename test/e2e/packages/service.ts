@@ -39,7 +39,7 @@ export async function startService(root: DebianRoot): Promise<Service> {
     return await child.exited;
   };
   try {
-    await waitFor("the service to be ready", async () => !isRunning() || (await fetch(`${url}/-/ready`)).ok, 30_000);
+    await waitFor("the service to be ready", async () => !isRunning() || (await fetch(`${url}/-/ready`)).ok, 60_000);
     if (!isRunning()) throw new Error(`The service ended before it was ready: ${await stderr}`);
   } catch (error) {
     await stop();

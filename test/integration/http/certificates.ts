@@ -28,7 +28,7 @@ export async function signedBy(folder: string, ca: Certificate, name: string): P
 export async function handshake(port: number, args: readonly string[] = []): Promise<{ exit: number; text: string }> {
   const command = ["openssl", "s_client", "-connect", `127.0.0.1:${port}`, "-ign_eof", ...args];
   const request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-  const client = Bun.spawn(command, { stdin: new Blob([request]), stdout: "pipe", stderr: "pipe", timeout: 5000 });
+  const client = Bun.spawn(command, { stdin: new Blob([request]), stdout: "pipe", stderr: "pipe", timeout: 30_000 });
   const [out, err, exit] = await Promise.all([
     new Response(client.stdout).text(),
     new Response(client.stderr).text(),

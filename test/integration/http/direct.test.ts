@@ -406,7 +406,7 @@ describe("it breaks, and is told, when", () => {
     await begun.promise;
     await routes.stop();
     expect((await answer).text).toEndWith("\r\n\r\nhalf");
-  }, 20_000);
+  }, 120_000);
 });
 
 test("a client that left before the agent came back is told to the plugin, once", async () => {

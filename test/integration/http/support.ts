@@ -96,11 +96,11 @@ export function raw(port: number, text: string): Promise<{ text: string; error: 
   return ended.promise;
 }
 
-/** Waits until something holds, ten seconds at most. */
+/** Waits until something holds, thirty seconds at most. */
 export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`Waited ten seconds in vain until ${what}`);
+    if (performance.now() > deadline) throw new Error(`Waited thirty seconds in vain until ${what}`);
     await Bun.sleep(10);
   }
 }

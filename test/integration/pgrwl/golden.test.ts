@@ -64,5 +64,5 @@ describePostgres(testedPostgresVersions, ["pg_receivewal", "pgbench", "dist/hold
     // From the first timeline's files and the second's.
     await restore();
     expect(await corruption(pair.primary)).toEqual([]);
-  }, 120_000);
+  }, 240_000);
 });

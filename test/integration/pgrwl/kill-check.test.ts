@@ -50,7 +50,7 @@ describeWith(["postgresql", "dist/holdfast"], "the check of the kill test", () =
       return folder.path;
     };
     await expect(scene.disaster({ killsAgent: true, from })).rejects.toThrow(/\d+ was acknowledged and is missing/);
-  }, 60_000);
+  }, 120_000);
 
   test("notices what is missing, damaged or foreign in the receive folder", async () => {
     await using folder = await createFolder("holdfast-kill-check");
@@ -96,5 +96,5 @@ describeWith(["postgresql", "dist/holdfast"], "the check of the kill test", () =
       await file.close();
     };
     expect(await faultsOf(flip)).toContain(`${partial}: differs from`);
-  }, 60_000);
+  }, 120_000);
 });

@@ -21,6 +21,6 @@ describeWith(["postgresql", "dist/holdfast"], "kills at random moments", () => {
       expect(result.segments).toBeGreaterThan(count);
       expect(result.acknowledged).toBeGreaterThan(8 * count);
     },
-    240_000,
+    480_000,
   );
 });

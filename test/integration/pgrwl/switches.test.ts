@@ -48,10 +48,10 @@ describePostgres([15, 18], ["pg_receivewal", "pgbench", "dist/holdfast"], (versi
     await switchWal(pair.primary, 100);
     const lsn = await currentLsn(pair.primary);
     const advanced = `SELECT count(*) FROM pg_replication_slots WHERE restart_lsn >= '${lsn}'`;
-    await waitFor("both slots to advance", async () => (await pair.primary.psql(advanced)) === "2\n", 30_000);
+    await waitFor("both slots to advance", async () => (await pair.primary.psql(advanced)) === "2\n", 60_000);
     await pair.compare();
     await restoreAndCheck(pair);
-  }, 120_000);
+  }, 240_000);
 
   test("has flushed what was written within a second of pg_receivewal, twice", async () => {
     await using pair = await startPair(startAgentReceiver, { version, segmentMiB: 16, synchronous: false });
@@ -61,7 +61,7 @@ describePostgres([15, 18], ["pg_receivewal", "pgbench", "dist/holdfast"], (versi
     await runPgbench(pair.primary, 4, 250);
     await expectDelayBelow(1000, pair, startedAt);
     await pair.compare();
-  }, 120_000);
+  }, 240_000);
 
   test("is through with 100 switches within three seconds of pg_receivewal, and restores everything", async () => {
     await using pair = await startPair(startAgentReceiver, { version, segmentMiB: 4, synchronous: false });
@@ -70,5 +70,5 @@ describePostgres([15, 18], ["pg_receivewal", "pgbench", "dist/holdfast"], (versi
     await expectDelayBelow(3000, pair, startedAt);
     await pair.compare();
     await restoreAndCheck(pair);
-  }, 120_000);
+  }, 240_000);
 });

@@ -39,9 +39,9 @@ describeWith(["postgresql-15", "dist/holdfast"], "recovery from a serving agent"
     const content = await databaseContent(server);
     const { agent } = receiver;
     const isArchived = async () => sampleValue(await agent.scrape(), "pgrwl_upload_backlog_files") === 0;
-    await waitFor("all ended segments to be archived", isArchived, 30_000);
+    await waitFor("all ended segments to be archived", isArchived, 60_000);
     const isVerified = async () => sampleValue(await agent.scrape(), "pgrwl_archive_whole") === 1;
-    await waitFor("a verification", isVerified, 30_000);
+    await waitFor("a verification", isVerified, 60_000);
     await server.crash();
 
     await using restorer = await createRestorer();
@@ -60,5 +60,5 @@ describeWith(["postgresql-15", "dist/holdfast"], "recovery from a serving agent"
     const items = (await (await agent.fetch("/wal/api/v1/wals")).json()) as { local: boolean; archived: boolean }[];
     expect(items.some(({ local, archived }) => archived && !local)).toBe(true);
     expect(JSON.stringify(await (await agent.fetch("/wal/api/v1/redacted-config")).json())).not.toContain(token);
-  }, 120_000);
+  }, 240_000);
 });

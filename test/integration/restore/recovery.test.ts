@@ -25,7 +25,7 @@ describeWith(["postgresql-15", "dist/holdfast", "openssh-server"], "recovery thr
   beforeAll(async () => {
     lost = await loseServer(segments, 4);
     restorer = await createRestorer();
-  }, 180_000);
+  }, 360_000);
   afterAll(async () => {
     await restorer?.[Symbol.asyncDispose]();
     await lost?.[Symbol.asyncDispose]();
@@ -50,7 +50,7 @@ describeWith(["postgresql-15", "dist/holdfast", "openssh-server"], "recovery thr
     // The prefetcher leaves nothing behind once nobody has asked for a while; until then its folder is small.
     const prefetched = await readdir(join(server.dataFolder, "pg_wal"));
     expect(prefetched.filter((name) => name.endsWith(".holdfast-tmp"))).toEqual([]);
-  }, 120_000);
+  }, 240_000);
 
   test("from S3, encrypted, while it is cut off again and again", async () => {
     await using s3 = startS3Server();
@@ -64,7 +64,7 @@ describeWith(["postgresql-15", "dist/holdfast", "openssh-server"], "recovery thr
     await using server = await recover(backup(), restorer.command(flags));
     expect(digest(await databaseContent(server))).toEqual(digest(lost.content));
     expect(trouble.outages).toBeGreaterThan(0);
-  }, 120_000);
+  }, 240_000);
 
   test("from SFTP, while it is cut off again and again", async () => {
     await using ssh = await startSshServer();
@@ -84,7 +84,7 @@ describeWith(["postgresql-15", "dist/holdfast", "openssh-server"], "recovery thr
     await using server = await recover(backup(), restorer.command(flags));
     expect(digest(await databaseContent(server))).toEqual(digest(lost.content));
     expect(trouble.outages).toBeGreaterThan(0);
-  }, 120_000);
+  }, 240_000);
 
   test("with a storage that is gone in the middle, it stops instead of ending early, and goes on later", async () => {
     await using s3 = startS3Server();
@@ -108,7 +108,7 @@ describeWith(["postgresql-15", "dist/holdfast", "openssh-server"], "recovery thr
     await server.start();
     await isPrimary(server);
     expect(digest(await databaseContent(server))).toEqual(digest(lost.content));
-  }, 120_000);
+  }, 240_000);
 });
 
 /** So that a difference does not print megabytes. */

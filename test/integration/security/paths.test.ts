@@ -66,7 +66,7 @@ test("no route gives a file outside of its folder, however its name is written",
     expect([path, status < 500 || status === 503]).toEqual([path, true]);
   }
   expect(await readFile(join(folder.path, "outside", "secret"), "utf8")).toBe(secret);
-}, 60_000);
+}, 120_000);
 
 test("the sockets of the instances are in a folder that only the agent's user may enter", async () => {
   await using runtime = await createFolder("holdfast-runtime");
@@ -82,4 +82,4 @@ test("the sockets of the instances are in a folder that only the agent's user ma
   expect((mode & 0o777).toString(8)).toBe("700");
   await agent.stop();
   expect(await readdir(runtime.path)).toEqual([]);
-}, 60_000);
+}, 120_000);

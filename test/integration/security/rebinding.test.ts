@@ -55,4 +55,4 @@ plugins:
   expect(await post(agent.port, "/-/reload", { Host: "backup.example" })).toBe(200);
   expect(await post(agent.port, "/prom/delete", from(`localhost:${agent.port}`))).toBe(303);
   expect(await readdir(folder.path)).not.toContain(snapshot);
-}, 60_000);
+}, 120_000);

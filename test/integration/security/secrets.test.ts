@@ -36,7 +36,7 @@ test("a secret's file that everybody can read is warned about, and no secret is 
     env: { SECURITY_TEST_TOKEN: token },
   });
   expect(stdout + stderr).not.toContain(password);
-}, 60_000);
+}, 120_000);
 
 test("one that only its owner can read is not", async () => {
   await using folder = await createFolder("holdfast-security");
@@ -45,9 +45,9 @@ test("one that only its owner can read is not", async () => {
   await agent.configure(yamlOf(folder.path).replace("${SECURITY_TEST_TOKEN}", token));
   const before = agent.stderr.length;
   agent.signal("SIGHUP");
-  await waitFor("the reload", async () => agent.stderr.slice(before).some((line) => line.includes("reloaded")), 20_000);
+  await waitFor("the reload", async () => agent.stderr.slice(before).some((line) => line.includes("reloaded")), 60_000);
   expect(agent.stderr.join("\n")).not.toContain("chmod 0600");
-}, 60_000);
+}, 120_000);
 
 test("what a server says cannot move the cursor of a terminal", async () => {
   const evil = "\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e";
@@ -87,4 +87,4 @@ test("what a server says cannot move the cursor of a terminal", async () => {
   } finally {
     await refusing.stop(true);
   }
-}, 60_000);
+}, 120_000);

@@ -317,7 +317,7 @@ describe("through a bad network", () => {
       expect(await storage.stat("cut")).toBeUndefined();
     }
     await (await proxied()).removeUnfinished(new Date(Date.now() + 1000));
-  }, 60_000);
+  }, 120_000);
 
   test("a download that is cut ends with an error", async () => {
     await (await proxied()).put("whole", large);

@@ -26,7 +26,7 @@ test("writes a plugin whose types are right under strict and whose test passes",
   expect(await types.stdout.text()).toBe("");
   expect((await place.plugin("test", "plugins/My-spool")).status).toBe(0);
   expect((await place.plugin("list", "--plugin-dir=plugins")).stdout).toContain("My-spool");
-}, 30_000);
+}, 120_000);
 
 test("gives an editor the types of every module that a plugin imports", async () => {
   await using place = await createAuthorFolder();
@@ -49,7 +49,7 @@ test("gives an editor the types of every module that a plugin imports", async ()
   const errors = (await types.stdout.text()).trimEnd().split("\n");
   expect(errors).toHaveLength(1);
   expect(errors[0]).toContain("'string' is not assignable to type 'number'");
-}, 30_000);
+}, 120_000);
 
 test("lets Bun itself run the test, without the executable", async () => {
   await using place = await createAuthorFolder();

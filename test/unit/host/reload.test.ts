@@ -218,4 +218,4 @@ test("more instances than load at once all get their time to load", async () => 
   if ("problems" in prepared) throw new Error(prepared.problems[0]?.message);
   expect(prepared.plan.entries.map(({ config }) => config.name)).toEqual(names.map(([name]) => String(name)));
   test.host.abandon(prepared.plan);
-}, 20_000);
+}, 120_000);

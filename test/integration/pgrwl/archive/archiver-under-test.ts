@@ -67,7 +67,7 @@ export async function startArchiver(section: ArchiveSectionInput, directory?: st
     },
     local: () => segmentsIn(received),
     until: async (what, condition) => {
-      await waitFor(what, () => condition(archiver), 20_000).catch((cause) => {
+      await waitFor(what, () => condition(archiver), 60_000).catch((cause) => {
         throw new Error(
           `${what}\n${lines
             .slice(-8)

@@ -56,7 +56,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
     expect(instance.log()).toContain("The archive reaches further than the directory");
     await waitFor("seven in the archive", async () => (await namesIn(archive)).length >= 7);
     expect(isUnbroken(await namesIn(archive))).toBe(true);
-  }, 60_000);
+  }, 120_000);
 
   test("refuses a start behind the archive's end, where the server has removed WAL", async () => {
     await using place = await s3();
@@ -77,7 +77,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
     const status = await instance.until("refused");
     expect(status.gap).toMatchObject({ reason: "wal_removed", open: true });
     expect(await segmentsIn(instance.directory)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("refuses another cluster than the archive's, although nothing is here", async () => {
     await using place = await s3();
@@ -94,7 +94,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
     await using server = await startServer();
     await using instance = await startInstance(server, { config });
     expect((await instance.until("refused")).gap?.reason).toBe("system_identifier");
-  }, 60_000);
+  }, 120_000);
 
   test("receives without an archive that can be reached, says so, and archives all once it is there", async () => {
     await using place = await s3();
@@ -116,7 +116,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
     await instance.untilValue("pgrwl_archive_problem", { reason: "unavailable" }, 0);
     await waitFor("two here", async () => (await segmentsIn(instance.directory)).length === 2);
     expect((await namesIn(archive)).slice(0, here.length)).toEqual(here);
-  }, 60_000);
+  }, 120_000);
 
   test.each([
     [{ secret_access_key: "wrong" }, /access_denied|misconfigured/],
@@ -137,7 +137,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
       expect((await segmentsIn(instance.directory)).length).toBeGreaterThanOrEqual(2);
       expect(instance.log()).not.toContain("level=error");
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -174,7 +174,7 @@ disks("a storage that is away for longer than the disk lasts (needs mounts or us
       const before = await segmentsIn(directory);
       place.proxy?.behave();
       await instance.until("streaming");
-      await waitFor("commits", () => ledger.acknowledged.size > acknowledged + 500, 30_000);
+      await waitFor("commits", () => ledger.acknowledged.size > acknowledged + 500, 60_000);
       await ledger.stop();
       await instance.caughtUp(server);
       await waitFor("what was stuck to be archived", async () => {
@@ -192,6 +192,6 @@ disks("a storage that is away for longer than the disk lasts (needs mounts or us
       const command = restorer.command(`--serve-addr=127.0.0.1:${instance.agent.port}/wal`);
       await using restored = await recover(backup, command);
       expect(await ledger.differences(restored)).toEqual([]);
-    }, 120_000);
+    }, 240_000);
   });
 });

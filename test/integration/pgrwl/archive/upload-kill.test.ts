@@ -17,6 +17,6 @@ for (const kind of placeKinds) {
       expect(result.archived).toBeGreaterThan(counts[kind.name] * 2);
       expect(result.waiting).toBeGreaterThan(2);
       if (kind.name === "local") expect(result.retained).toBeGreaterThan(3);
-    }, 180_000);
+    }, 360_000);
   });
 }

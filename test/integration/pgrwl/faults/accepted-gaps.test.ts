@@ -58,7 +58,7 @@ async function start(server: PostgresServer, directory: string) {
     async caughtUp() {
       const wanted = parseLsn(await currentLsn(server)) ?? 0n;
       const isThere = () => telemetry.state === "streaming" && telemetry.lsn("flushed") >= wanted;
-      await waitFor("the receiver to catch up", isThere, 30_000).catch((cause) => {
+      await waitFor("the receiver to catch up", isThere, 60_000).catch((cause) => {
         throw new Error(JSON.stringify(messages.slice(-8)), { cause });
       });
     },
@@ -118,7 +118,7 @@ for (const version of postgresVersions()) {
       expect(await slotStatus(server)).toMatch(/reserved$/);
       expect(receiver.telemetry.number("slotsCreated")).toBe(1);
       expect(await differing(server, folder.path)).toEqual([]);
-    }, 60_000);
+    }, 120_000);
   });
 }
 
@@ -141,7 +141,7 @@ describeWith(["postgresql"], "an accepted gap", () => {
     expect(aside.map((one) => one.replace(/\.\d+$/, "")).sort()).toEqual([name, `${name}.partial`]);
     for (const one of aside) expect((await readFile(join(folder.path, "set-aside", one))).equals(foreign)).toBeTrue();
     expect(await differing(server, folder.path)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("the history of a timeline that the server never came to is moved: no restore may follow it", async () => {
     await using folder = await createFolder("holdfast-gaps");
@@ -153,5 +153,5 @@ describeWith(["postgresql"], "an accepted gap", () => {
     expect(receiver.gaps()).toEqual(["timeline"]);
     expect((await readdir(folder.path)).filter((name) => name.endsWith(".history"))).toEqual([]);
     expect((await readdir(join(folder.path, "set-aside"))).length).toBe(1);
-  }, 60_000);
+  }, 120_000);
 });

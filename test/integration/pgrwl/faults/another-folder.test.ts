@@ -34,5 +34,5 @@ describeWith(["postgresql"], "another folder of the same name", () => {
     const [first = 0, ...rest] = (await segments(directory)).sort((a, b) => a - b);
     expect(rest).toEqual(rest.map((_, index) => first + 1 + index));
     expect(await faultsIn(directory, server)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 });

@@ -47,7 +47,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
 
         await disk.resize(64 * mib);
         await instance.until("streaming");
-        await waitFor("commits", () => ledger.acknowledged.size > acknowledged + 100, 30_000);
+        await waitFor("commits", () => ledger.acknowledged.size > acknowledged + 100, 60_000);
         await instance.untilValue("pgrwl_receiver_state", { state: "disk_full" }, 0);
         await server.crash();
         await ledger.stop();
@@ -55,7 +55,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
         await using restored = await restore(backup, directory);
         expect(await ledger.differences(restored)).toEqual([]);
       },
-      60_000,
+      120_000,
     );
 
     test("that is lost with the primary while it is full has all that was acknowledged", async () => {
@@ -73,7 +73,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
       expect(await faultsIn(disk.path, server)).toEqual([]);
       await using restored = await restore(backup, disk.path);
       expect(await ledger.differences(restored)).toEqual([]);
-    }, 60_000);
+    }, 120_000);
 
     test("that fills while it catches up goes on when somebody deletes something", async () => {
       await using disk = await createSmallDisk(24 * mib);
@@ -96,7 +96,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
       await rm(filler);
       await instance.caughtUp(server);
       expect(await faultsIn(directory, server)).toEqual([]);
-    }, 60_000);
+    }, 120_000);
 
     test("without room for the first segment is no reason to end", async () => {
       await using disk = await createSmallDisk(mib / 2);
@@ -107,6 +107,6 @@ disks("a full disk (needs mounts or user namespaces)", () => {
       await disk.resize(16 * mib);
       await instance.caughtUp(server);
       expect(await faultsIn(disk.path, server)).toEqual([]);
-    }, 60_000);
+    }, 120_000);
   });
 });

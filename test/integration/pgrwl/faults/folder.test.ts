@@ -14,7 +14,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
   beforeAll(async () => {
     const settings = { autovacuum: "off", checkpoint_timeout: "1h", wal_keep_size: "1GB", max_wal_size: "1GB" };
     server = await startPostgres(settings, { segmentMiB: 1 });
-  }, 60_000);
+  }, 120_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   /** Receives a few segments, ends, has the folder changed, and goes on. @returns What is wrong then. */
@@ -53,7 +53,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     );
     for (const name of foreign) expect(contents.get(name)).toBe("foreign");
     expect(contents.get("lost+found")).toBe("no file");
-  }, 60_000);
+  }, 120_000);
 
   test("may hold segments of timelines that nobody has: without WAL in them they are not gone on from", async () => {
     const foreign = ["0000000A0000000000000FFF", "0000000B0000000000000FFE.partial", "0000000C0000000000000FFD"];
@@ -67,7 +67,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     expect([...contents.keys()]).toEqual(expect.arrayContaining(foreign));
     expect(contents.get("0000000B0000000000000FFE.partial")).toBe("no WAL, whatever its name says");
     expect(log).toMatch(/level=warn msg="A file in the receive folder is not used".*0000000A0000000000000FFF/);
-  }, 60_000);
+  }, 120_000);
 
   test("may hold a segment that is cut off: it is received again, and the rest is kept", async () => {
     let cut = "";
@@ -78,7 +78,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     });
     expect(faults).toEqual([]);
     expect(aside.filter((name) => name.startsWith(cut))).toHaveLength(1);
-  }, 60_000);
+  }, 120_000);
 
   test.each([0, 10, 5000, mib - 1])(
     "may hold a partial of %d bytes: what is missing comes again",
@@ -89,7 +89,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
       expect(faults).toEqual([]);
       expect(aside).toEqual([]);
     },
-    60_000,
+    120_000,
   );
 
   test("may hold a partial that is too large: it is moved out of the way", async () => {
@@ -98,7 +98,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     );
     expect(faults).toEqual([]);
     expect(aside).toHaveLength(1);
-  }, 60_000);
+  }, 120_000);
 
   test("may hold links in place of segments: what they lead to is not touched", async () => {
     await using elsewhere = await createFolder("holdfast-elsewhere");
@@ -112,7 +112,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     });
     expect(faults).toEqual([]);
     expect(await readFile(target, "utf8")).toBe("precious");
-  }, 60_000);
+  }, 120_000);
 
   test("may lose the file that is being written: it is noticed at once, and received again", async () => {
     await using instance = await startInstance(server);
@@ -128,7 +128,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     expect((await instance.files()).some((file) => file.endsWith(".partial"))).toBe(true);
     expect(instance.log()).toContain("it was deleted; its segment is received again");
     expect(await faultsIn(instance.directory, server)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("that may not be written to any more is told, and reception goes on once it may", async () => {
     const user = server.user;
@@ -150,7 +150,7 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     await chmod(directory, 0o700);
     await instance.caughtUp(server);
     expect(await faultsIn(directory, server)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("has one receiver: a second agent is refused in words, and the first is not disturbed", async () => {
     await using instance = await startInstance(server);
@@ -167,5 +167,5 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     await second.until("streaming");
     await second.stop();
     await server.psql("SELECT pg_drop_replication_slot('holdfast_2')");
-  }, 60_000);
+  }, 120_000);
 });

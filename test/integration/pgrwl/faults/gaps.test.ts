@@ -55,7 +55,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
   let server: PostgresServer;
   beforeAll(async () => {
     server = await startPostgres(settings, { segmentMiB: 1 });
-  }, 60_000);
+  }, 120_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   test("a slot that was dropped, with its WAL still there, is made anew with a warning, and nothing is missing", async () => {
@@ -72,7 +72,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     expect(faults.filter((fault) => !fault.includes("no server has it"))).toEqual([]);
     await next.stop();
     await dropSlot(server);
-  }, 60_000);
+  }, 120_000);
 
   test("WAL that was removed is a gap that is refused, and says what to do", async () => {
     const { instance, files } = await receiveSome(server);
@@ -115,7 +115,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     expect(await last.value("pgrwl_gaps_total", { reason: "wal_removed" })).toBe(0);
     await last.stop();
     await dropSlot(server);
-  }, 60_000);
+  }, 120_000);
 
   test("a slot that had to keep too much is a gap, and its loss is told", async () => {
     const { instance } = await receiveSome(server);
@@ -139,7 +139,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     await beyond.caughtUp(server);
     await beyond.stop();
     await dropSlot(server);
-  }, 60_000);
+  }, 120_000);
 
   test("another cluster behind the same address is refused; with on_gap: continue the old files are moved", async () => {
     const { instance, files } = await receiveSome(server);
@@ -160,7 +160,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     expect(await faultsIn(next.directory, other)).toEqual(["set-aside: neither a segment nor a history"]);
     expect(await everything(next.directory)).toEqual(expect.arrayContaining(files));
     await next.untilValue("pgrwl_set_aside_files_total", {}, files.length);
-  }, 60_000);
+  }, 120_000);
 
   test.each([
     ["segments ago", 3, "server_behind"],
@@ -210,7 +210,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
       expect(faults).toEqual(["set-aside: neither a segment nor a history"]);
       expect((await everything(next.directory)).sort()).toEqual(expect.arrayContaining(Object.keys(before)));
     },
-    60_000,
+    120_000,
   );
 });
 

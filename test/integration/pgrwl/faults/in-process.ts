@@ -75,7 +75,7 @@ export async function startInProcess(
     async caughtUp(from) {
       const wanted = parseLsn(await currentLsn(from)) ?? 0n;
       const isThere = () => telemetry.state === "streaming" && telemetry.lsn("flushed") >= wanted;
-      await waitFor(`the flush of ${formatLsn(wanted)}`, isThere, 30_000).catch((cause) => {
+      await waitFor(`the flush of ${formatLsn(wanted)}`, isThere, 60_000).catch((cause) => {
         throw new Error(JSON.stringify(messages.slice(-6)), { cause });
       });
     },

@@ -71,7 +71,7 @@ export async function startInstance(server: PostgresServer, options: InstanceOpt
   const value: Instance["value"] = async (name, labels = {}) => sampleValue(await agent.scrape(), name, labels);
   const explained = async <Value>(what: string, condition: () => Promise<Value>) => {
     try {
-      return await waitFor(what, condition, 30_000);
+      return await waitFor(what, condition, 60_000);
     } catch (cause) {
       throw new Error(`${JSON.stringify(await status().catch(() => undefined))}\n${log().slice(-3000)}`, { cause });
     }

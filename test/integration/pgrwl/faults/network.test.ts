@@ -46,7 +46,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
   beforeAll(async () => {
     const settings = { wal_keep_size: "4GB", autovacuum: "off", checkpoint_timeout: "1h", max_connections: "50" };
     server = await startPostgres(settings, { segmentMiB: 1 });
-  }, 60_000);
+  }, 120_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   test("cut behind each of the first 10,000 bytes from the server, the files are right", async () => {
@@ -69,7 +69,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
         expect(receiver.messages.filter(({ kind }) => kind === "gap" || kind === "failed")).toEqual([]);
       }),
     );
-  }, 300_000);
+  }, 540_000);
 
   test("cut behind each of the first 800 bytes to the server, nothing is lost that a commit has waited for", async () => {
     const slot = "cut_up";
@@ -91,7 +91,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
     expect(await faultsIn(receiver.directory, server)).toEqual([]);
     expect(await ledger.differences(server)).toEqual([]);
     expect(receiver.messages.filter(({ kind }) => kind === "gap" || kind === "failed")).toEqual([]);
-  }, 90_000);
+  }, 180_000);
 
   test("cut just before, at and behind the end of each segment, the files are right", async () => {
     const slot = "cut_boundary";
@@ -112,7 +112,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
     await waitFor("all cuts", () => proxy.connections.length > distances.length, 60_000);
     await receiver.caughtUp(server);
     expect(await faultsIn(receiver.directory, server)).toEqual([]);
-  }, 90_000);
+  }, 180_000);
 
   test("delayed and split into single bytes, the stream is what it was", async () => {
     let sent = 0;
@@ -124,7 +124,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
     await instance.caughtUp(server);
     expect(await faultsIn(instance.directory, server)).toEqual([]);
     expect(instance.log()).not.toContain("WAL is not being received");
-  }, 60_000);
+  }, 120_000);
 
   test("from a server that stands still, the connection is given up after receive_timeout, and nothing is lost", async () => {
     await using instance = await startInstance(server, { config: { receive_timeout: "1s", connect_timeout: "500ms" } });
@@ -141,7 +141,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
     }
     await instance.caughtUp(server);
     expect(await faultsIn(instance.directory, server)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 });
 
 /** Commits wait for this standby until the end of its scope. */

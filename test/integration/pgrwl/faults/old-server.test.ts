@@ -19,5 +19,5 @@ describeWith(["postgresql"], "an old server", () => {
       /^Cannot receive WAL from PostgreSQL at 127\.0\.0\.1:\d+: its version is .*; 15 or newer is needed/,
     );
     expect(await server.psql("SELECT slot_name FROM pg_replication_slots")).toBe("");
-  }, 60_000);
+  }, 120_000);
 });

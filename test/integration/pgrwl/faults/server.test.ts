@@ -41,7 +41,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
     await waitFor("the slot to be free", async () => (await server.psql(state)) === "f|t\n");
     expect(await faultsIn(instance.directory, server)).toEqual([]);
     expect(server.log()).not.toMatch(/unexpected EOF on standby connection|Connection reset/);
-  }, 60_000);
+  }, 120_000);
 
   test("a shutdown of the server under load does not wait for the agent, and nothing is lost", async () => {
     await using server = await startPostgres(synchronous, { segmentMiB: 1 });
@@ -59,7 +59,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
     expect(await faultsIn(instance.directory, server)).toEqual([]);
     await using restored = await restore(backup, instance.directory);
     expect(await ledger.differences(restored)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("a server whose processes all stand still for longer than receive_timeout loses nothing", async () => {
     await using server = await startPostgres(synchronous, { segmentMiB: 1 });
@@ -76,13 +76,13 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
     );
     await signalAll(server, "SIGCONT");
     const before = ledger.acknowledged.size;
-    await waitFor("commits", () => ledger.acknowledged.size > before + 50, 30_000);
+    await waitFor("commits", () => ledger.acknowledged.size > before + 50, 60_000);
     await server.crash();
     await ledger.stop();
     expect(await faultsIn(instance.directory, server)).toEqual([]);
     await using restored = await restore(backup, instance.directory);
     expect(await ledger.differences(restored)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("commits that wait to be applied go on", async () => {
     await using server = await startPostgres({ ...synchronous, synchronous_commit: "remote_apply" }, { segmentMiB: 1 });
@@ -90,7 +90,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
     await instance.until("streaming");
     await using ledger = await startLedger(server);
     await waitFor("commits", () => ledger.acknowledged.size > 200);
-  }, 60_000);
+  }, 120_000);
 
   test("a reload that changes another instance does not touch the stream", async () => {
     await using server = await startPostgres(settings, { segmentMiB: 1 });
@@ -108,7 +108,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
     await waitFor("the other instance to end", async () => !(await hasOther()));
     expect(await server.psql(sender)).toBe(pid);
     await instance.caughtUp(server);
-  }, 60_000);
+  }, 120_000);
 
   test.each([16, 64])(
     "segments of %d MiB are received to their end",
@@ -127,7 +127,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
       await next.untilValue("pgrwl_segment_size_bytes", {}, segmentMiB * mib);
       expect(await faultsIn(next.directory, server, segmentMiB)).toEqual([]);
     },
-    120_000,
+    240_000,
   );
 
   test("a segment of 1 GiB goes on where it was after a kill", async () => {
@@ -143,7 +143,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
     const received = join(next.directory, `${name}.partial`);
     const own = join(server.dataFolder, "pg_wal", name);
     expect(await partialDifferences(received, own, 4 * 2 ** 20 - 100_000)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   const fakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
   const clock = existsSync(fakeTime) ? test : test.skip;
@@ -178,6 +178,6 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
       expect(await server.psql(sender)).toBe(pid);
       expect(await faultsIn(instance.directory, server)).toEqual([]);
     },
-    60_000,
+    120_000,
   );
 });

@@ -21,7 +21,7 @@ describeWith(["postgresql"], "slots", () => {
     const settings = { autovacuum: "off", wal_keep_size: "0", max_wal_size: "8MB", min_wal_size: "2MB" };
     server = await startPostgres(settings, { segmentMiB: 1 });
     other = await startPostgres(settings, { segmentMiB: 1 });
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await server[Symbol.asyncDispose]();
     await other[Symbol.asyncDispose]();
@@ -46,7 +46,7 @@ describeWith(["postgresql"], "slots", () => {
     });
     await willing.caughtUp(other);
     expect(await slots(other)).toBe("mine\n");
-  }, 60_000);
+  }, 120_000);
 
   test("a lost slot that somebody made anew before we did stays", async () => {
     await using receiver = await startInProcess(server, server, "anew");
@@ -74,7 +74,7 @@ describeWith(["postgresql"], "slots", () => {
     const attempts = () => next.messages.filter((m) => m.kind === "standing" && m.standing.state === "refused").length;
     await waitFor("another attempt", () => attempts() === 2);
     expect(next.telemetry.number("slotsCreated")).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   // Versions 16 and 17 stream through such a slot as if nothing were wrong, and keep nothing for it.
   test.each(postgresVersions())(

@@ -79,7 +79,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
     expect(await faultsIn(instance.directory, standby, primary)).toEqual([]);
     await instance.untilValue("pgrwl_history_files_received_total", {}, 1);
     expect(await instance.value("pgrwl_timeline_forks_behind_total")).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   test("when the primary is lost, the promoted standby is found and followed, and all can be restored", async () => {
     await using primary = await startPrimary();
@@ -99,7 +99,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
     await standby.crash();
     await using restored = await restore(backup, instance.directory);
     expect(await namesIn(restored)).toEqual(["one", "two"]);
-  }, 60_000);
+  }, 120_000);
 
   test("a fork exactly at a segment's end is followed in the stream", async () => {
     await using primary = await startPrimary();
@@ -113,7 +113,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
     await instance.caughtUp(standby);
     expect(await forkOffset(instance, 2)).toBe(0);
     expect(await faultsIn(instance.directory, standby, primary)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("a fork exactly at a segment's end is followed by a receiver that comes later", async () => {
     await using primary = await startPrimary();
@@ -133,7 +133,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
     await standby.crash();
     await using restored = await restore(backup, instance.directory);
     expect(await namesIn(restored)).toEqual(["before the end of a segment", "two"]);
-  }, 60_000);
+  }, 120_000);
 
   test.each([
     ["in the same segment", 0],
@@ -173,7 +173,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
       await using restored = await restore(backup, instance.directory);
       expect(await namesIn(restored)).toEqual(["both", "new", "newer"]);
     },
-    60_000,
+    120_000,
   );
 
   test.each([0, 2])(
@@ -210,7 +210,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
       await using restored = await restore(backup, instance.directory);
       expect(await namesIn(restored)).toEqual(["one", "three", "two", "while it is down"]);
     },
-    60_000,
+    120_000,
   );
 
   test("the old primary, started again, is refused; with on_gap: continue it is followed, and no file is lost", async () => {
@@ -243,7 +243,7 @@ describeWith(["postgresql", "dist/holdfast"], "timelines", () => {
       path.replace(/^set-aside\/|\.\d+$/g, ""),
     );
     expect(kept).toEqual(expect.arrayContaining(before));
-  }, 60_000);
+  }, 120_000);
 });
 
 /** Kills it, and starts another in its place that finds one of these servers. */

@@ -150,7 +150,7 @@ export class KillScene implements AsyncDisposable {
   /** Waits until commits are acknowledged again. */
   async goOn(): Promise<void> {
     const before = this.acknowledgedCount;
-    await waitFor("commits to go on", () => this.acknowledgedCount >= before + progress, 30_000);
+    await waitFor("commits to go on", () => this.acknowledgedCount >= before + progress, 60_000);
   }
 
   /** @throws {Error} The receive folder is not what it must be now. */

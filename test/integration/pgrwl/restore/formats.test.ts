@@ -54,5 +54,5 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast"], "a restore from a fo
       await giveTo(serverUser("postgres"), join(storage.directory, name));
     await using restored = await scene.restore(restorer.command(await restorer.configure({ storage, encryption })));
     await scene.expectRestored(restored, loss);
-  }, 240_000);
+  }, 480_000);
 });

@@ -50,7 +50,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
       }
       expect((await run.get(13)).status).toBe(1);
       expect(leftOvers(run.data)).toEqual([]);
-    }, 30_000);
+    }, 120_000);
 
     test.each([[[]], [["--prefetch=0"]]])(
       "makes PostgreSQL stop instead of ending the recovery, with %j",
@@ -110,7 +110,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
     stopping.abort();
     await running;
     expect(existsSync(folder)).toBe(false);
-  }, 30_000);
+  }, 120_000);
 
   describeWith(["postgresql-15", "dist/holdfast"], "under PostgreSQL", () => {
     test("ends the prefetching, and not the recovery", async () => {
@@ -141,7 +141,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
       expect((await databaseContent(server)).join("\n") === lost.content.join("\n")).toBe(true);
       expect(server.log()).toContain("archive recovery complete");
       expect(leftOvers(walFolder)).toEqual([]);
-    }, 120_000);
+    }, 240_000);
   });
 });
 

@@ -49,7 +49,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     await using restorer = await createRestorer();
     await using restored = await scene.restore(restorer.command(await restorer.configure(archive)));
     await scene.expectRestored(restored, loss);
-  }, 240_000);
+  }, 480_000);
 
   test("through an agent that lost its folder, and its server", async () => {
     await using s3 = startS3Server();
@@ -78,7 +78,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     const served = async (result: string) => (await agent.value("pgrwl_serve_requests_total", { result })) ?? 0;
     await waitFor("the segments to be counted", async () => (await served("whole")) > archived.length / 2);
     await waitFor("the partial segment to be counted", async () => (await served("partial")) > 0);
-  }, 240_000);
+  }, 480_000);
 
   test("while the storage is cut off again and again, during the uploads and during the restore", async () => {
     await using s3 = startS3Server();
@@ -104,5 +104,5 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssl"], "a restor
     await using restored = await scene.restore(restorer.command(flags));
     await scene.expectRestored(restored, loss);
     expect(restoring.outages).toBeGreaterThanOrEqual(2);
-  }, 240_000);
+  }, 480_000);
 });

@@ -44,7 +44,7 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssh-server"], "a
     expect(await namesIn(store)).toContain("00000002.history");
     await using restored = await scene.restore(command);
     await scene.expectRestored(restored, secondLoss);
-  }, 240_000);
+  }, 480_000);
 
   test("while the server is cut off again and again, during the uploads and during the restore", async () => {
     await using ssh = await startSshServer();
@@ -70,5 +70,5 @@ describeWith(["postgresql-15", "pgbench", "dist/holdfast", "openssh-server"], "a
     await using restored = await scene.restore(restorer.command(flags));
     await scene.expectRestored(restored, loss);
     expect(restoring.outages).toBeGreaterThanOrEqual(2);
-  }, 240_000);
+  }, 480_000);
 });

@@ -127,7 +127,7 @@ test.each(["tar", "tgz", "tzst", "zip"] as const)(
       { numRuns: 60 },
     );
   },
-  30_000,
+  120_000,
 );
 
 test.each([".gz", ".zst", ".aes", ".gz.aes", ".zst.aes"])(
@@ -159,7 +159,7 @@ test.each([".gz", ".zst", ".aes", ".gz.aes", ".zst.aes"])(
       { numRuns: extension.includes("aes") ? 15 : 60 },
     );
   },
-  30_000,
+  120_000,
 );
 
 test.each(["index", "chunks/000001", "meta.json", "tombstones"])(
@@ -195,7 +195,7 @@ test.each(["index", "chunks/000001", "meta.json", "tombstones"])(
       { numRuns: 40 },
     );
   },
-  30_000,
+  120_000,
 );
 
 test("the form and the query of a request: any text is read or refused with 400", async () => {

@@ -85,14 +85,14 @@ test("what a thread that was ended by force leaves locked can be taken again, by
   expect(await take(first)).toBe("done");
   first.terminate();
   const second = start();
-  await waitFor("the lock to be free", async () => (await take(second)) === "done", 20_000);
+  await waitFor("the lock to be free", async () => (await take(second)) === "done", 60_000);
   expect(await take(start())).toContain("already does");
   // The descriptor that was left behind still keeps other processes out.
   const other = startProcess();
   expect(await said(other)).toContain(`process ${process.pid} already does`);
   other.kill();
   await other.exited;
-}, 30_000);
+}, 120_000);
 
 test("folders do not get in each other's way", async () => {
   const worker = start();

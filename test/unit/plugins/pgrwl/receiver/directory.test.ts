@@ -215,4 +215,4 @@ test("of a hundred thousand files only the newest are opened", () => {
   const [newest, next] = segments;
   expect([newest?.number, next?.number]).toEqual([100_001, 100_000]);
   expect(ignored).toEqual([]);
-}, 60_000);
+}, 120_000);

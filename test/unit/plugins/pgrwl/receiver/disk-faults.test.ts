@@ -125,7 +125,7 @@ test.each(faults)(
     }
     expect(failures).toBeGreaterThan(0);
   },
-  60_000,
+  120_000,
 );
 
 test("a disk that fills up while zeros are written leaves no file that takes the room there is", () => {

@@ -311,7 +311,7 @@ test("whatever was flushed is there after a power cut at any system call, whatev
     ),
     { numRuns: 50 },
   );
-}, 60_000);
+}, 120_000);
 
 /** Two segments' ends, a flush within each, a new connection, a fork within a segment and a segment that comes twice. */
 const course: readonly Step[] = [
@@ -368,5 +368,5 @@ test.each([
     }
     expect(calls).toBeGreaterThan(60);
   },
-  60_000,
+  120_000,
 );
