@@ -80,7 +80,10 @@ export async function flushTimes(
 }
 
 /** Waits until the receivers have flushed all that the server has written. @returns The server's position. */
-export async function caughtUp(server: PostgresServer, receivers: readonly WalReceiver[]): Promise<string> {
+export async function caughtUp(
+  server: PostgresServer,
+  receivers: readonly Pick<WalReceiver, "applicationName" | "log">[],
+): Promise<string> {
   // Only a commit makes the server flush at once what it has written; what is not flushed is not sent.
   await server.psql("SELECT pg_logical_emit_message(true, 'test', 'x')");
   const lsn = await currentLsn(server);
