@@ -24,6 +24,7 @@ test("those that cannot be compared with the files here hold up no other file", 
   await writeSegments(second.directory, range(1, 5));
   second.run();
   await second.until("the others", () => uploaded(second.archiver) === 2);
+  await second.until("two problems", () => second.archiver.problems.length === 2);
   expect(second.archiver.problems).toMatchObject([{ reason: "damaged" }, { reason: "damaged" }]);
   expect(second.archiver.problems[0]?.message).toContain("InvalidObjectState");
   expect(second.archiver.uploader?.nextAttemptAt).toBeUndefined();

@@ -32,7 +32,8 @@ export interface PlaceKind {
   start(): Promise<ArchivePlace>;
 }
 
-const quick = { timeout: "2s", attempts: 1 } as const;
+/** One attempt: what fails is told at once. Nobody waits for the time limit, on whatever machine. */
+const quick = { timeout: "20s", attempts: 1 } as const;
 
 const opener =
   (storage: StorageSettingsInput): ArchivePlace["open"] =>

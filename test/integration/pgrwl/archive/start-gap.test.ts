@@ -9,7 +9,10 @@ import { mib, nameOf, placeKinds, writeSegments } from "./places.ts";
 const s3 = () => placeKinds.find(({ name }) => name === "S3")?.start() ?? Promise.reject(new Error("There is no S3"));
 
 /** An archive of segments 1 to 5, that was away while reception began. */
-async function beginLate(number: number, { timeline = 1, identifier = ourSystem, isAway = true } = {}) {
+async function beginLate(
+  number: number,
+  { timeline = 1, identifier = ourSystem, isAway = true, received = async (_directory: string) => {} } = {},
+) {
   await using cleanup = new AsyncDisposableStack();
   const place = cleanup.use(await s3());
   const tested = cleanup.use(await startArchiver({ storage: place.storage }));
@@ -25,6 +28,7 @@ async function beginLate(number: number, { timeline = 1, identifier = ourSystem,
   }
   expect(tested.archiver.missingAtStart).toBeUndefined();
   tested.beginning = { timeline, lsn: BigInt(number * mib), segmentSizeBytes: mib, systemIdentifier: identifier };
+  await received(tested.directory);
   tested.run();
   place.proxy?.behave();
   const owned = cleanup.move();
@@ -47,12 +51,13 @@ test.each([
   ["before the archive's end", 3, 1],
   ["on a new timeline", 6, 2],
 ])("nothing is missing where it began %s", async (_, number, timeline) => {
-  await using late = await beginLate(number, { timeline });
+  const received = async (directory: string) => {
+    if (timeline === 1) return;
+    await writeFile(join(directory, "00000002.history"), "1\t0/600010\tx\n");
+    await writeFile(join(directory, nameOf(6, 2)), segmentOf({ timeline: 2, number: 6 }));
+  };
+  await using late = await beginLate(number, { timeline, received });
   const { tested } = late;
-  if (timeline === 2) {
-    await writeFile(join(tested.directory, "00000002.history"), "1\t0/600010\tx\n");
-    await writeFile(join(tested.directory, nameOf(6, 2)), segmentOf({ timeline: 2, number: 6 }));
-  }
   await tested.until("the look", ({ missingAtStart }) => missingAtStart !== undefined);
   expect(tested.archiver.missingAtStart).toBe(0);
   expect(tested.archiver.startProblem).toBeUndefined();
