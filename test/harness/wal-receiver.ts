@@ -25,6 +25,14 @@ export async function createSlot(server: PostgresServer, slot: string): Promise<
   );
 }
 
+/** Drops a slot once the server has noticed that its receiver has gone. */
+export async function dropSlot(server: PostgresServer, slot: string): Promise<void> {
+  await waitFor(`the end of the slot ${slot}`, async () => {
+    await server.psql(`SELECT pg_drop_replication_slot('${slot}')`);
+    return true;
+  });
+}
+
 type Known = Pick<WalReceiver, "applicationName">;
 
 export async function isStreaming(server: PostgresServer, { applicationName }: Known): Promise<boolean> {

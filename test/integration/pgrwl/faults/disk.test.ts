@@ -92,7 +92,7 @@ disks("a full disk (needs mounts or user namespaces)", () => {
       expect(await faultsIn(directory, server)).toEqual([]);
       // The server need not keep what was completed.
       const restart = `SELECT restart_lsn >= pg_current_wal_lsn() - 10 * 1024 * 1024 FROM pg_replication_slots`;
-      expect(await server.psql(restart)).toBe("t\n");
+      await waitFor("the slot to advance", async () => (await server.psql(restart)) === "t\n");
       await rm(filler);
       await instance.caughtUp(server);
       expect(await faultsIn(directory, server)).toEqual([]);

@@ -7,6 +7,7 @@ import { createFolder } from "../../../harness/folders.ts";
 import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
 import { giveTo } from "../../../harness/users.ts";
 import { waitFor } from "../../../harness/wait.ts";
+import { dropSlot } from "../../../harness/wal-receiver.ts";
 import { faultsIn, type Instance, mib, slot, startInstance, writeWal } from "./instance.ts";
 
 describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
@@ -166,6 +167,6 @@ describeWith(["postgresql", "dist/holdfast"], "the receive folder", () => {
     await instance.kill();
     await second.until("streaming");
     await second.stop();
-    await server.psql("SELECT pg_drop_replication_slot('holdfast_2')");
+    await dropSlot(server, "holdfast_2");
   }, 120_000);
 });

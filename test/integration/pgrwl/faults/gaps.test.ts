@@ -7,6 +7,7 @@ import { createFolder } from "../../../harness/folders.ts";
 import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
 import { runTool } from "../../../harness/processes.ts";
 import { waitFor } from "../../../harness/wait.ts";
+import { dropSlot } from "../../../harness/wal-receiver.ts";
 import { faultsIn, type Instance, slot, startInstance, writeWal } from "./instance.ts";
 
 const settings = {
@@ -16,8 +17,6 @@ const settings = {
   max_wal_size: "64MB",
   min_wal_size: "2MB",
 };
-
-const dropSlot = (server: PostgresServer) => server.psql(`SELECT pg_drop_replication_slot('${slot}')`);
 
 /** Makes the server remove WAL that nobody keeps; its checkpoints look at it one after the other. */
 async function removeOldWal(server: PostgresServer): Promise<void> {
@@ -61,7 +60,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
   test("a slot that was dropped, with its WAL still there, is made anew with a warning, and nothing is missing", async () => {
     const { instance } = await receiveSome(server);
     await using _ = instance;
-    await dropSlot(server);
+    await dropSlot(server, slot);
     await writeWal(server, 1);
     await using next = await again(server, instance);
     await next.caughtUp(server);
@@ -71,13 +70,13 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     const faults = await faultsIn(next.directory, server);
     expect(faults.filter((fault) => !fault.includes("no server has it"))).toEqual([]);
     await next.stop();
-    await dropSlot(server);
+    await dropSlot(server, slot);
   }, 120_000);
 
   test("WAL that was removed is a gap that is refused, and says what to do", async () => {
     const { instance, files } = await receiveSome(server);
     await using _ = instance;
-    await dropSlot(server);
+    await dropSlot(server, slot);
     await removeOldWal(server);
     await using next = await again(server, instance);
     const status = await next.until("refused");
@@ -114,7 +113,7 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     await last.untilValue("pgrwl_connected", {}, 1);
     expect(await last.value("pgrwl_gaps_total", { reason: "wal_removed" })).toBe(0);
     await last.stop();
-    await dropSlot(server);
+    await dropSlot(server, slot);
   }, 120_000);
 
   test("a slot that had to keep too much is a gap, and its loss is told", async () => {
@@ -138,13 +137,13 @@ describeWith(["postgresql", "dist/holdfast"], "gaps", () => {
     await using beyond = await again(server, instance, { on_gap: "continue" });
     await beyond.caughtUp(server);
     await beyond.stop();
-    await dropSlot(server);
+    await dropSlot(server, slot);
   }, 120_000);
 
   test("another cluster behind the same address is refused; with on_gap: continue the old files are moved", async () => {
     const { instance, files } = await receiveSome(server);
     await using _ = instance;
-    await dropSlot(server);
+    await dropSlot(server, slot);
     await using other = await startPostgres({}, { segmentMiB: 1 });
     await using refused = await startInstance(other, { directory: instance.directory });
     const { gap, problem } = await refused.until("refused");

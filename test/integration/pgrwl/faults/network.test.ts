@@ -61,7 +61,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
         const { faults, done } = cuts(proxy, "toClient", mine);
         proxy.faults = faults;
         await using receiver = await startInProcess(server, proxy, slot);
-        await waitFor("all cuts", () => done.size === mine.length, 280_000);
+        await waitFor("all cuts", () => done.size === mine.length, 480_000);
         proxy.faults = {};
         for (const connection of proxy.open()) connection.cut();
         await receiver.caughtUp(server);
@@ -80,7 +80,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
     await using receiver = await startInProcess(server, proxy, slot);
     await using ledger = await startLedger(server, { rowBytes: 200 });
     await using synchronous = await makeSynchronous(server, slot);
-    await waitFor("all cuts", () => done.size === 800, 60_000);
+    await waitFor("all cuts", () => done.size === 800, 240_000);
     proxy.faults = {};
     for (const connection of proxy.open()) connection.cut();
     const before = ledger.acknowledged.size;
@@ -91,7 +91,7 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
     expect(await faultsIn(receiver.directory, server)).toEqual([]);
     expect(await ledger.differences(server)).toEqual([]);
     expect(receiver.messages.filter(({ kind }) => kind === "gap" || kind === "failed")).toEqual([]);
-  }, 180_000);
+  }, 300_000);
 
   test("cut just before, at and behind the end of each segment, the files are right", async () => {
     const slot = "cut_boundary";
@@ -127,15 +127,16 @@ describeWith(["postgresql", "dist/holdfast"], "connections that break", () => {
   }, 120_000);
 
   test("from a server that stands still, the connection is given up after receive_timeout, and nothing is lost", async () => {
-    await using instance = await startInstance(server, { config: { receive_timeout: "1s", connect_timeout: "500ms" } });
+    await using instance = await startInstance(server, { config: { receive_timeout: "3s", connect_timeout: "20s" } });
     await instance.until("streaming");
     const pid = Number(await server.psql(`SELECT pid FROM pg_stat_replication WHERE application_name = '${slot}'`));
     process.kill(pid, "SIGSTOP");
     try {
       await writeWal(server, 1);
       const { problem } = await instance.until("waiting");
-      expect(problem).toMatch(/no answer for [12] s|is active for PID/);
-      await instance.untilValue("pgrwl_disconnects_total", { reason: "timeout" }, 1);
+      expect(problem).toMatch(/no answer for [3-9] s|is active for PID/);
+      const timeouts = async () => (await instance.value("pgrwl_disconnects_total", { reason: "timeout" })) ?? 0;
+      await waitFor("the timeout to be counted", async () => (await timeouts()) >= 1);
     } finally {
       process.kill(pid, "SIGCONT");
     }

@@ -17,11 +17,18 @@ const settings = { wal_keep_size: "4GB", max_wal_size: "4GB", autovacuum: "off",
 const synchronous = { ...settings, synchronous_standby_names: slot };
 const sender = `SELECT pid FROM pg_stat_replication WHERE application_name = '${slot}'`;
 
-/** SIGSTOP or SIGCONT to the server's processes. */
+/** SIGSTOP or SIGCONT to the server's processes; first to the one that starts and ends the others. */
 async function signalAll(server: PostgresServer, signal: NodeJS.Signals): Promise<void> {
   const main = Number((await readFile(join(server.dataFolder, "postmaster.pid"), "utf8")).split("\n")[0]);
+  process.kill(main, signal);
   const children = Bun.spawnSync(["ps", "-o", "pid=", "--ppid", String(main)]).stdout.toString();
-  for (const pid of [main, ...children.trim().split(/\s+/).map(Number)]) process.kill(pid, signal);
+  for (const pid of children.trim().split(/\s+/).map(Number)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has just ended.
+    }
+  }
 }
 
 describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () => {
@@ -53,7 +60,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
     const began = performance.now();
     await server.stop();
     // The server waits for a receiver that does not answer for wal_sender_timeout, which is a minute.
-    expect(performance.now() - began).toBeLessThan(8000);
+    expect(performance.now() - began).toBeLessThan(25_000);
     await ledger.stop();
     await instance.until("waiting");
     expect(await faultsIn(instance.directory, server)).toEqual([]);
@@ -63,7 +70,7 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
 
   test("a server whose processes all stand still for longer than receive_timeout loses nothing", async () => {
     await using server = await startPostgres(synchronous, { segmentMiB: 1 });
-    const config = { receive_timeout: "500ms", connect_timeout: "300ms" };
+    const config = { receive_timeout: "2s", connect_timeout: "2s" };
     await using instance = await startInstance(server, { config });
     await instance.until("streaming");
     await using backup = await server.baseBackup();
@@ -165,11 +172,11 @@ describeWith(["postgresql", "dist/holdfast"], "a server and its receiver", () =>
       const pid = await server.psql(sender);
       for (const jump of ["+1d", "-1d", "+0"]) {
         await writeFile(offset, jump);
-        const day = new Date(Date.now() + Number(jump.replace("d", "")) * 86_400_000).toISOString().slice(0, 10);
-        await waitFor(`the agent's clock to be at ${day}`, async () => {
+        const aheadSeconds = Number(jump.replace("d", "")) * 86_400;
+        await waitFor(`the agent's clock to be ${aheadSeconds} s ahead`, async () => {
           const seconds = (await instance.value("pgrwl_last_message_timestamp_seconds")) ?? 0;
           await server.psql("SELECT pg_logical_emit_message(true, 'test', 'x')");
-          return new Date(seconds * 1000).toISOString().startsWith(day);
+          return Math.abs(seconds - aheadSeconds - Date.now() / 1000) < 3600;
         });
         await writeWal(server, 1);
         await instance.caughtUp(server);

@@ -6,7 +6,7 @@ import { postgresVersions } from "../../../harness/available.ts";
 import { describeWith } from "../../../harness/describe-with.ts";
 import { type PostgresServer, startPostgres } from "../../../harness/postgres.ts";
 import { waitFor } from "../../../harness/wait.ts";
-import { createSlot } from "../../../harness/wal-receiver.ts";
+import { createSlot, dropSlot } from "../../../harness/wal-receiver.ts";
 import { type InProcess, startInProcess } from "./in-process.ts";
 import { writeWal } from "./instance.ts";
 
@@ -32,7 +32,7 @@ describeWith(["postgresql"], "slots", () => {
     await writeWal(server, 2);
     await receiver.caughtUp(server);
     await receiver.stop();
-    await server.psql("SELECT pg_drop_replication_slot('mine')");
+    await dropSlot(server, "mine");
     const { directory } = receiver;
     await using lost = await startInProcess(other, other, "mine", { directory, createSlot: true });
     await waitFor("the refusal", () => lost.telemetry.state === "refused");
@@ -53,7 +53,7 @@ describeWith(["postgresql"], "slots", () => {
     await writeWal(server, 2);
     await receiver.caughtUp(server);
     await receiver.stop();
-    await server.psql("SELECT pg_drop_replication_slot('anew')");
+    await dropSlot(server, "anew");
     // It keeps nothing.
     await server.psql("SELECT pg_create_physical_replication_slot('anew')");
     const [oldest] = (await server.walFiles()).slice(-1);
@@ -69,7 +69,7 @@ describeWith(["postgresql"], "slots", () => {
       longestBackOffMs: 3000,
     });
     await waitFor("the refusal", () => next.telemetry.state === "refused");
-    await server.psql("SELECT pg_drop_replication_slot('anew')");
+    await dropSlot(server, "anew");
     await createSlot(server, "anew");
     const attempts = () => next.messages.filter((m) => m.kind === "standing" && m.standing.state === "refused").length;
     await waitFor("another attempt", () => attempts() === 2);
