@@ -70,8 +70,8 @@ describe.each([
     });
     const running = fetch(listener.url);
     await started.promise;
-    const stopped = listener.stop(5000);
-    expect(fetch(listener.url, { signal: AbortSignal.timeout(1000) })).rejects.toThrow();
+    const stopped = listener.stop(60_000);
+    await expect(fetch(listener.url)).rejects.toThrow();
     release.resolve();
     expect(await (await running).text()).toBe("ok");
     await stopped;
@@ -88,7 +88,7 @@ describe.each([
     const before = performance.now();
     await listener.stop(100);
     expect((await running).text).toBe("");
-    expect(performance.now() - before).toBeLessThan(3000);
+    expect(performance.now() - before).toBeLessThan(30_000);
   });
 
   test("stop() closes idle kept-alive connections at once", async () => {
@@ -98,12 +98,12 @@ describe.each([
       socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
     );
     socket.once("data", async () => {
-      await listener.stop(5000);
+      await listener.stop(60_000);
       closed.resolve();
     });
     const before = performance.now();
     await closed.promise;
-    expect(performance.now() - before).toBeLessThan(2000);
+    expect(performance.now() - before).toBeLessThan(30_000);
   });
 
   test.each([

@@ -14,7 +14,8 @@ async function guarded(scene: Scene, text: string) {
   const errors: string[] = [];
   const log = { error: (message: string) => errors.push(message), warn: () => {}, info: () => {}, debug: () => {} };
   const watch = await WebConfigWatch.open(await scene.write("web.yml", text), log);
-  scene.onEnd(() => watch.close());
+  // Ends its own looks: only those count for which a test asks.
+  watch.close();
   const listener = openListener({ host: "127.0.0.1", port: 0 }, createApp(scene.deps()).fetch, { webConfig: watch });
   scene.onEnd(() => listener.stop(0));
   return { watch, url: listener.url, errors };
