@@ -265,8 +265,8 @@ test("an agent may take long to decode a large segment; once it sends, silence i
   const address = `:${server.port}`;
   const impatient = new ServeClient({ address, answerMs: 50 });
   await expect(impatient.fetch(segment(3), join(out.path, "x"))).rejects.toMatchObject({ kind: "outage" });
-  const patient = new ServeClient({ address, silenceMs: 50 });
+  const patient = new ServeClient({ address, silenceMs: 2000 });
   const fetching = patient.fetch(segment(3), join(out.path, "x"));
-  setTimeout(answering.resolve, 200);
+  setTimeout(answering.resolve, 3000);
   expect(await fetching).toBe("whole");
 });

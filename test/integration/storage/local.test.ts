@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readdir, symlink, utimes, writeFile } from "node:fs/promises";
 import { createFolder } from "../../harness/folders.ts";
+import { waitFor } from "../../harness/wait.ts";
 import { failureOf, open } from "./storages.ts";
 
 test("a missing root is no empty storage: its disk may not be mounted", async () => {
@@ -106,5 +107,5 @@ test("no file stays open", async () => {
       .catch(() => {});
     await storage.get("none").catch(() => {});
   }
-  expect((await readdir("/proc/self/fd")).length).toBeLessThanOrEqual(before + 1);
+  await waitFor("all files to be closed", async () => (await readdir("/proc/self/fd")).length <= before + 1);
 });

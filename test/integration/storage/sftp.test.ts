@@ -221,7 +221,7 @@ describeWith(["openssh-server"], "SFTP", () => {
 
   test("a server that falls silent is given up", async () => {
     proxy.refuse("hang");
-    await using storage = await proxied({ timeout: "300ms", attempts: 1 });
+    await using storage = await proxied({ timeout: "3s", attempts: 1 });
     const error = await failureOf(storage.stat("x"));
     expect([error.kind, error.message]).toEqual([
       "unavailable",
@@ -230,8 +230,8 @@ describeWith(["openssh-server"], "SFTP", () => {
     proxy.behave();
     expect(await storage.stat("absent")).toBeUndefined();
     // Every answer comes later than is waited for.
-    proxy.delay(1000);
-    expect((await failureOf(storage.stat("x"))).message).toContain("no answer in 0.3 s");
+    proxy.delay(10_000);
+    expect((await failureOf(storage.stat("x"))).message).toContain("no answer in 3 s");
   });
 
   test("two that remove the same left-over files do not trip over each other", async () => {

@@ -85,7 +85,7 @@ export const s3Settings = ({ port, account }: S3Server) =>
     access_key_id: account.accessKeyId,
     secret_access_key: account.secretAccessKey,
     part_size: "5MiB",
-    timeout: "5s",
+    timeout: "20s",
     attempts: 2,
   }) satisfies StorageSettingsInput;
 
@@ -98,7 +98,7 @@ export const sftpSettings = ({ host, port, user, folder, privateKeyFile, knownHo
     directory: folder,
     private_key_file: privateKeyFile,
     known_hosts_file: knownHostsFile,
-    timeout: "5s",
+    timeout: "20s",
     attempts: 2,
   }) satisfies StorageSettingsInput;
 

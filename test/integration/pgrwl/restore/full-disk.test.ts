@@ -199,8 +199,9 @@ async function start(sizeMiB: number) {
         cwd: data,
       }),
     async [Symbol.asyncDispose]() {
-      // The prefetcher ends with its folder.
-      await rm(join(data, "pg_wal"), { recursive: true, force: true });
+      // The prefetcher ends with its folder; it may write there meanwhile.
+      const folder = join(data, "pg_wal");
+      await waitFor("the folder to be gone", () => rm(folder, { recursive: true, force: true }).then(() => true));
       await owned.disposeAsync();
     },
   };
