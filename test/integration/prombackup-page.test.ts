@@ -63,6 +63,7 @@ describeWith(["chromium"], "in a browser", () => {
       await page.getByLabel("Keep those younger than").fill("0");
       await page.getByLabel("and the newest").fill("0");
       await page.getByRole("button", { name: "Show what would be removed" }).click();
+      await page.getByText("last verified").waitFor();
       expect(await page.locator("#removed li").allInnerTexts()).toEqual([withHeadName]);
       expect(await page.getByText("last verified").count()).toBe(1);
       expect((await readdir(site.folder)).sort()).toEqual([withHeadName, skipHeadName].sort());

@@ -122,7 +122,9 @@ describeWith(["prometheus", "promtool"], "a real Prometheus", () => {
     await mkdir(data);
     const from = wholeHoursAgo(8);
     await makeBlocks(data, { from, hours: 4, series: 20 });
-    await using prometheus = await startPrometheus({ targets: [], flags: [admin], dataFolder: data });
+    // What is known is to stay as it is, however long this takes: no compaction.
+    const flags = [admin, "--storage.tsdb.min-block-duration=2h", "--storage.tsdb.max-block-duration=2h"];
+    await using prometheus = await startPrometheus({ targets: [], flags, dataFolder: data });
     // A plugin that runs as in the agent: its start() is called.
     const backUpOnce = async (of: { retention?: object; now?: () => number } = {}) => {
       const { retention = {}, now } = of;

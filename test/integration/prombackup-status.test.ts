@@ -10,7 +10,12 @@ const flags = (admin: string) =>
 test("people see the newest snapshot, whether it was verified, and nothing that is not known", async () => {
   await using fixture = await snapshotFolderFixture();
   await using prometheus = flags("true");
-  await using server = await startSnapshotServer({ folder: fixture.path, prometheus: prometheus.url });
+  const now = Date.now();
+  await using server = await startSnapshotServer({
+    folder: fixture.path,
+    prometheus: prometheus.url,
+    now: () => now,
+  });
   const status = () => server.test.instance.status?.();
   expect(status()).toEqual({ facts: expect.anything(), problem: undefined });
   await server.test.collect();

@@ -434,7 +434,9 @@ describeWith(["strace"], "restore, watched", () => {
       0,
       lines.findIndex((line) => line.includes("rename(")),
     );
-    const synced = new Set(before.flatMap((line) => /fsync\(\d+<.*\/\.restore-[^/]*\/(.+)>/.exec(line)?.[1] ?? []));
+    const synced = new Set(
+      before.flatMap((line) => /fsync\(\d+<[^>]*\/\.restore-[^/>]*\/([^>]+)>/.exec(line)?.[1] ?? []),
+    );
     for (const one of [block, "01M7YES8D3BXZ143VZS1HDNWSF"])
       for (const file of ["", "/chunks", "/chunks/000001", "/index", "/meta.json", "/tombstones"])
         expect(synced).toContain(`${one}${file}`);
