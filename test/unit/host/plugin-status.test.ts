@@ -19,7 +19,7 @@ test("facts and a problem come with each collection, a failed one too, without s
     },
   };`;
   await test.plugin("own.ts", pluginSource("own", source));
-  await test.run({ own: { secrets: ["hunter22"], intervalSeconds: 1 } });
+  await test.run({ own: { secrets: ["hunter22"], intervalSeconds: 3 } });
   const first = await waitFor("the first collection", () => {
     const status = statusOf(test, "own");
     return status?.lastSuccessAt !== undefined && status;

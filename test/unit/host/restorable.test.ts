@@ -59,7 +59,7 @@ test("a collection that fails takes the credit from what was known, and the next
     restorable: () => [{ cluster: "main", from: 1, to: calls }],
   };`;
   await test.plugin("own.ts", pluginSource("own", source));
-  await test.run({ own: { intervalSeconds: 1 } });
+  await test.run({ own: { intervalSeconds: 2 } });
   await rowOf(test, "own", ({ to, reason }) => to === 1 && reason === undefined);
   const failed = await rowOf(test, "own", ({ reason }) => reason !== undefined);
   expect(failed).toMatchObject({ reason: "collect_failed", from: 1, detail: "The last collection failed: no answer" });

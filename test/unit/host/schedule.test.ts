@@ -61,7 +61,7 @@ test("a failed collection keeps the last snapshot until stale_after, then drops 
     const g = metrics.gauge({ name: "p_value", help: "x" });
     return { collect() { g.set(++n); if (n > 1) throw new Error("down"); } };`;
   await test.plugin("p.ts", pluginSource("p", source));
-  await test.run({ p: { intervalSeconds: 0.05, staleAfterSeconds: 0.6 } });
+  await test.run({ p: { intervalSeconds: 0.05, staleAfterSeconds: 3 } });
   await waitFor("a failure", () => test.host.instance("p")?.status().state === "failing");
   expect(test.text()).toContain("p_value 1\n");
   await waitFor("the series to be dropped", () => test.text() === "");

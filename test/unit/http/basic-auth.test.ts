@@ -50,9 +50,11 @@ test("a right password is remembered, a wrong one and a changed hash are not", a
     return { verdict, ms: performance.now() - before };
   };
   const first = await timed("scrape");
-  const second = await timed("scrape");
-  expect([first.verdict, second.verdict]).toEqual(["allowed", "allowed"]);
-  expect(second.ms).toBeLessThan(first.ms / 5);
+  expect(first.verdict).toBe("allowed");
+  // The fastest of several: other work of this machine may hold up any of them.
+  const others = [await timed("scrape"), await timed("scrape"), await timed("scrape"), await timed("scrape")];
+  expect(others.map(({ verdict }) => verdict)).toEqual(Array(4).fill("allowed"));
+  expect(Math.min(...others.map(({ ms }) => ms))).toBeLessThan(first.ms / 5);
   expect(await timed("wrong")).toMatchObject({ verdict: "refused" });
   users.set("prometheus", await Bun.password.hash("other", { algorithm: "bcrypt", cost: 4 }));
   expect(await timed("scrape")).toMatchObject({ verdict: "refused" });
@@ -66,9 +68,13 @@ test("an unknown user takes as long as a known one", async () => {
     await auth.check(header, users);
     return performance.now() - before;
   };
-  const known = await msOf(basic("prometheus:wrong"));
-  const unknown = await msOf(basic("nobody:wrong"));
-  expect(unknown).toBeGreaterThan(known / 3);
+  // The fastest of several: other work of this machine may hold up any of them.
+  const [known, unknown]: [number[], number[]] = [[], []];
+  for (let round = 0; round < 4; round++) {
+    known.push(await msOf(basic("prometheus:wrong")));
+    unknown.push(await msOf(basic("nobody:wrong")));
+  }
+  expect(Math.min(...unknown)).toBeGreaterThan(Math.min(...known) / 3);
 });
 
 test("more attempts at once than may wait are sent away", async () => {

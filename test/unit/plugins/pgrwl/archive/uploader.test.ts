@@ -45,7 +45,7 @@ test("a file here that cannot be read holds up no other", async () => {
   await using tested = await started((name) => {
     if (name === nameOf(1)) throw Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
   });
-  await waitFor("the others", () => tested.archived.length === 2, 3_000);
+  await waitFor("the others", () => tested.archived.length === 2);
   expect(tested.uploader.problems).toMatchObject([{ reason: "local" }]);
   expect(tested.uploader.nextAttemptAt).toBeUndefined();
 });
@@ -58,6 +58,6 @@ test.each([-3_600_000, 3_600_000])("a clock that is set by %d ms does not hold u
   await waitFor("a failure", () => tested.uploader.problems.length === 1);
   tested.clock.aheadMs = aheadMs;
   isAway = false;
-  await waitFor("all", () => tested.archived.length === 3, 3_000);
+  await waitFor("all", () => tested.archived.length === 3);
   expect(tested.uploader.problems).toEqual([]);
 });
