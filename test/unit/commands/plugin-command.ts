@@ -19,7 +19,11 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-export async function createAuthorFolder(files: Readonly<Record<string, string>> = {}) {
+/** @param env Beside the environment of this process. */
+export async function createAuthorFolder(
+  files: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string>> = {},
+) {
   const folder = await createFolder("holdfast-author");
   const place = {
     path: folder.path,
@@ -32,7 +36,8 @@ export async function createAuthorFolder(files: Readonly<Record<string, string>>
     /** Starts `holdfast plugin …`. */
     start(...args: string[]) {
       const command = [process.execPath, join(repository, "agent/main.ts"), "plugin", ...args];
-      return Bun.spawn(command, { cwd: folder.path, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
+      return Bun.spawn(command, { cwd: folder.path, env: { ...process.env, ...env }, ...pipes });
     },
     /** Runs `holdfast plugin …` to its end. */
     async plugin(...args: string[]): Promise<Outcome> {

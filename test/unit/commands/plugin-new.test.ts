@@ -6,7 +6,7 @@ import { createAuthorFolder, requireAuthorKit } from "./plugin-command.ts";
 
 const tsc = new URL("../../../node_modules/.bin/tsc", import.meta.url).pathname;
 
-beforeAll(requireAuthorKit, 30_000);
+beforeAll(requireAuthorKit, 120_000);
 
 test("writes a plugin whose types are right under strict and whose test passes", async () => {
   await using place = await createAuthorFolder();
