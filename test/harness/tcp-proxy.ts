@@ -1,6 +1,7 @@
 /** A TCP proxy that does to connections what networks do: delays, splits, stalls, cuts. */
 import { createServer, connect as openSocket, type Socket } from "node:net";
 import { join } from "node:path";
+import { freePort } from "./ports.ts";
 import { ProxyPipe } from "./tcp-proxy-pipe.ts";
 
 /** Seen from the one who connects: `toServer` is what it sends. */
@@ -78,7 +79,8 @@ export async function startTcpProxy(target: ProxyTarget, faults: Faults = {}): P
     for (const connection of connections) connection.cut();
     await closed;
   };
-  await listen(0);
+  // Not one that the system chooses: an outgoing connection could take that while this is closed.
+  await listen(await freePort());
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("Cannot start a proxy: the system gave no port");
   const proxy: TcpProxy = {
