@@ -13,6 +13,8 @@ interface Demo extends AsyncDisposable {
   readonly folder: string;
   readonly process: Bun.Subprocess<"ignore", "pipe", "pipe">;
   output(): string;
+  /** Waits for its end, and for all that it printed. @returns The exit status. */
+  ended(): Promise<number>;
   /** Waits until this is printed. */
   printed(text: string): Promise<void>;
 }
@@ -31,13 +33,18 @@ async function startDemo(...args: string[]): Promise<Demo> {
     const decoder = new TextDecoder();
     for await (const bytes of stream) output += decoder.decode(bytes, { stream: true });
   };
-  void Promise.all([read(child.stdout), read(child.stderr)]).catch(() => {});
+  const reading = Promise.all([read(child.stdout), read(child.stderr)]).catch(() => {});
   return {
     folder: folder.path,
     process: child,
     output: () => output,
+    async ended() {
+      const status = await child.exited;
+      await reading;
+      return status;
+    },
     async printed(text) {
-      await waitFor(`the demo to print "${text}"`, () => output.includes(text) || child.exitCode !== null, 60_000);
+      await waitFor(`the demo to print "${text}"`, () => output.includes(text) || child.exitCode !== null, 150_000);
       if (!output.includes(text)) throw new Error(`The demo ended with ${child.exitCode}:\n${output}`);
     },
     async [Symbol.asyncDispose]() {
@@ -63,7 +70,7 @@ async function expectNothingLeft(folder: string): Promise<void> {
 describeWith(["postgresql-18", "dist/holdfast"], "scripts/demo", () => {
   test("--once shows WAL received to the last commit, and leaves nothing behind", async () => {
     await using demo = await startDemo("--once");
-    expect([await demo.process.exited, demo.output()]).toEqual([0, expect.any(String)]);
+    expect([await demo.ended(), demo.output()]).toEqual([0, expect.any(String)]);
     const output = demo.output();
     expect(output).toMatch(/status page {4}http:\/\/127\.0\.0\.1:\d+\/\n/);
     expect(output).toMatch(/holdfast_demo is streaming, mode sync/);
@@ -77,7 +84,7 @@ describeWith(["postgresql-18", "dist/holdfast"], "scripts/demo", () => {
     );
     expect(output).toMatch(/"row \d+ of the demo, [0-9a-f-]{36}"\n {2}is in 0{7}1[0-9A-F]{16}/);
     await expectNothingLeft(demo.folder);
-  });
+  }, 240_000);
 
   test("the status page shows the receiver while rows are written", async () => {
     await using demo = await startDemo();
@@ -91,7 +98,7 @@ describeWith(["postgresql-18", "dist/holdfast"], "scripts/demo", () => {
     };
     const before = await flushed();
     await waitFor("more WAL", async () => (await flushed()) !== before);
-  });
+  }, 240_000);
 
   test.each(["Starting PostgreSQL", "The agent runs", "Every commit waits", "Received into", "Ctrl-C ends it all"])(
     "interrupted at %j it cleans up",
@@ -99,10 +106,11 @@ describeWith(["postgresql-18", "dist/holdfast"], "scripts/demo", () => {
       await using demo = await startDemo();
       await demo.printed(moment);
       demo.process.kill("SIGINT");
-      expect(await demo.process.exited).toBe(0);
+      expect(await demo.ended()).toBe(0);
       expect(demo.output()).toContain("Cleaning up");
       await expectNothingLeft(demo.folder);
     },
+    240_000,
   );
 
   test("it ends when nobody reads on", async () => {

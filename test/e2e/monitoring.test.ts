@@ -153,7 +153,7 @@ describeWith(["dist/holdfast", "prometheus", "postgresql"], "what is to be seen"
       empty = still;
       return empty.length === 0;
     };
-    await waitFor("every panel to show something", answered, 90_000).catch((cause) => {
+    await waitFor("every panel to show something", answered, 240_000).catch((cause) => {
       throw new Error(`These panels stayed empty:\n${empty.join("\n")}\n${agent.stderr.slice(-10).join("\n")}`, {
         cause,
       });

@@ -11,7 +11,7 @@ describeWith(["prometheus"], "Prometheus", () => {
     const yaml = (value: number) =>
       `plugin_dir: plugins\nplugins:\n  tick: { interval: 1s, config: { value: ${value} } }\n  other: { plugin: tick, interval: 1s, labels: { site: b } }\n`;
     await using agent = await startAgent(yaml(3), { files: pluginFiles });
-    await using prometheus = await startPrometheus({ targets: [`127.0.0.1:${agent.port}`] });
+    await using prometheus = await startPrometheus({ targets: [`127.0.0.1:${agent.port}`], scrapeInterval: "3s" });
     const value = async (query: string) => (await prometheus.query(query))[0]?.value;
     await waitFor("the series", async () => (await value('tick_value{instance_name="tick"}')) === 3, 60_000);
     for (const next of [4, 5, 6]) {

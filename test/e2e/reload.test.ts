@@ -120,7 +120,8 @@ test("a reload moves addresses: the new one answers, the old one ends, an unusab
   await reload(agent, yaml(second, `, listen: "127.0.0.1:${own}"`));
   expect(await answers(second)).toBe(true);
   await waitFor("the end of the old address", async () => !(await answers(first)));
-  expect(await (await fetch(`http://127.0.0.1:${own}/metrics`)).text()).toContain("routes_value");
+  const ownPage = async () => (await fetch(`http://127.0.0.1:${own}/metrics`)).text();
+  await waitFor("the series", async () => (await ownPage()).includes("routes_value"));
 
   using taken = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("taken") });
   await agent.configure(yaml(taken.port ?? 0));

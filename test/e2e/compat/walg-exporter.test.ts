@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { describeWith } from "../../harness/describe-with.ts";
 import { createMachine, type Machine } from "../../harness/machine.ts";
+import { waitFor } from "../../harness/wait.ts";
 import { StandIn } from "../../harness/walg-stand-in.ts";
 import { walgExporter } from "./quick-starts.ts";
 
@@ -63,7 +64,8 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
         status: 0,
         stdout: expect.stringContaining("metrics"),
       });
-      expect(exporter.output().includes("level=debug")).toBe(command === debug);
+      if (command === debug) await waitFor("the log", () => exporter.output().includes("level=debug"));
+      else expect(exporter.output()).not.toContain("level=debug");
       expect((await scene.machine.run("curl -s http://localhost:9847/")).status).toBe(7);
       expect(await exporter.stop()).toBe(0);
     },
@@ -79,7 +81,7 @@ describeWith(["dist/holdfast", "a machine of its own"], "walg-exporter", () => {
       "http://localhost:8080/metrics",
       'walg_errors_total{error_type="command_failed",operation="backup-list"} 1',
     );
-    expect(exporter.output()).toContain("/usr/local/bin/wal-g");
+    await waitFor("the log", () => exporter.output().includes("/usr/local/bin/wal-g"));
     const printed = await scene.machine.run(`${custom} --print-config`);
     expect(printed.stdout).toContain("path: /usr/local/bin/wal-g");
     expect(printed.stdout.match(/interval: 30s/g)).toHaveLength(3);

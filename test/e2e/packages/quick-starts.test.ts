@@ -120,18 +120,15 @@ function quickStarts(root: DebianRoot): void {
     scene.start("exec holdfast run --config.file=/etc/holdfast/holdfast.yml", "holdfast");
     await scene.get("http://localhost:9847/-/ready");
     const states = async () => (await scene.ask<{ activeTargets: Target[] }>("targets")).activeTargets;
+    let last: Target[] = [];
     const areUp = async () => {
       const found = await states();
+      last = found;
       return found.length > 0 && found.every(({ health }) => health === "up");
     };
     // What follows says which is not.
     await waitFor("a scrape of each", areUp, 60_000).catch(() => {});
-    const found = (await states()).map(({ health, lastError, labels }) => [
-      labels.instance,
-      labels.job,
-      health,
-      lastError,
-    ]);
+    const found = last.map(({ health, lastError, labels }) => [labels.instance, labels.job, health, lastError]);
     expect(found.sort()).toEqual(
       Object.values(targets)
         .map((target) => [target, "holdfast", "up", ""])
