@@ -26,7 +26,7 @@ test("a secret's file that everybody can read is warned about, and no secret is 
     waitReady: true,
   });
   const file = join(agent.folder, "password");
-  expect(agent.stderr.join("\n")).toContain(`file=${file} remedy="chmod 0600"`);
+  await waitFor("the warning", () => agent.stderr.join("\n").includes(`file=${file} remedy="chmod 0600"`));
   const pages = ["/", "/metrics", "/api/v1/status", "/wal/status", "/wal/api/v1/redacted-config", "/wal/wal/x"];
   const texts = await Promise.all(pages.map(async (path) => (await agent.fetch(path)).text()));
   const processes = await readFile(`/proc/${agent.pid}/cmdline`, "utf8");

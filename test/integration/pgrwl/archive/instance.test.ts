@@ -53,7 +53,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
     await using instance = await startInstance(server, { config });
     await complete(server, 2);
     await instance.caughtUp(server);
-    expect(instance.log()).toContain("The archive reaches further than the directory");
+    await waitFor("the log", () => instance.log().includes("The archive reaches further than the directory"));
     await waitFor("seven in the archive", async () => (await namesIn(archive)).length >= 7);
     expect(isUnbroken(await namesIn(archive))).toBe(true);
   }, 120_000);
@@ -104,7 +104,7 @@ describeWith(["postgresql", "dist/holdfast"], "an agent with an archive", () => 
     const config = { archive: { storage: place.storage, keep_local: 2 } };
     await using instance = await startInstance(server, { config });
     await instance.until("streaming");
-    expect(instance.log()).toContain("It is not known where the archive ends");
+    await waitFor("the log", () => instance.log().includes("It is not known where the archive ends"));
     await complete(server, 6);
     await instance.caughtUp(server);
     await instance.untilValue("pgrwl_archive_problem", { reason: "unavailable" }, 1);
