@@ -44,7 +44,7 @@ function quickStarts(root: DebianRoot): void {
     scene = await createScene(root);
     // As docs/install.md says, for each of them.
     for (const name of oldNames) await root.sh(`ln -s /usr/lib/holdfast/as/${name} /usr/local/bin/${name}`);
-  }, 360_000);
+  }, 600_000);
   afterAll(async () => await scene?.[Symbol.asyncDispose](), 60_000);
 
   test("walg-exporter has the backups of wal-g at its port, and a landing page", async () => {
