@@ -168,7 +168,7 @@ function isAlive(pid: number): boolean {
 
 test("with a list-backups that hangs, /metrics answers at once and checks stay fresh, and there is one copy of it", async () => {
   await using starts = await createStarts();
-  const timeouts = { list_backups: "4s", server: "2s", servers: "2s" };
+  const timeouts = { list_backups: "4s", server: "2s", servers: "20s" };
   const yaml = yamlOf({ timeouts }, { interval: "1s", env: { ...starts.env, BARMAN_REPLAY_HANG: "list-backups" } });
   await using agent = await startAgent(yaml, inUtc);
   const times: number[] = [];

@@ -16,7 +16,7 @@ import { s3Settings, sftpSettings } from "./storage/storages.ts";
 async function check(config: object) {
   await using folder = await createFolder("holdfast-check");
   const file = join(folder.path, "holdfast.yml");
-  const all = { directory: join(folder.path, "wal"), slot: "s", connect_timeout: "2s", ...config };
+  const all = { directory: join(folder.path, "wal"), slot: "s", connect_timeout: "20s", ...config };
   await writeFile(file, `plugins: { wal: { plugin: pgrwl, config: ${JSON.stringify(all)} } }\n`);
   const { status, stdout, stderr } = await runOnce(["check", "--connect", `--config.file=${file}`]);
   return { status, stderr, lines: stdout.split("\n") };

@@ -362,7 +362,7 @@ test("two instances in one target: neither removes what is the other's, nor file
       log,
       now: Date.now,
     });
-    await target.refresh(AbortSignal.timeout(10_000));
+    await target.refresh(AbortSignal.timeout(60_000));
     expect(target.known?.backups).toHaveLength(2);
     expect(target.ownBackups()).toHaveLength(own);
   }

@@ -19,7 +19,7 @@ describeWith(["postgresql-15", "dist/holdfast"], "recovery from a serving agent"
     await using s3 = startS3Server();
     await using server = await startPostgres({ autovacuum: "off" }, { version: 15, segmentMiB: 1 });
     const archive = {
-      storage: { ...s3Settings(s3), timeout: "5s" },
+      storage: { ...s3Settings(s3), timeout: "20s" },
       compression: "zstd",
       encryption: { passphrase: "a passphrase" },
       keep_local: 2,

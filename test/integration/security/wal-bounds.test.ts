@@ -153,7 +153,7 @@ test.each([
 ])(
   "clients that do not read hold a bounded number of segments, and are cut so that others get theirs: %s",
   async (_, directly) => {
-    await using serving = await serve({ mostSent: 2, stallMs: 500, directly });
+    await using serving = await serve({ mostSent: 2, stallMs: 3000, directly });
     const content = walSegment({ number: 3, sizeBytes: 16 * mebibyte });
     await writeFile(join(serving.folder, "wal", segment), content);
     let closed = 0;
