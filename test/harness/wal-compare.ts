@@ -3,9 +3,16 @@ import { createReadStream } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+/** SHA-256 of ended segments that were read before: they do not change. By path, inode, size and time. */
+export type KnownDigests = Map<string, string>;
+
 /** Files of both folders, by name and SHA-256. Other entries than files count by their names. */
-export async function folderDifferences(one: string, other: string): Promise<string[]> {
-  const [first, second] = await Promise.all([digests(one), digests(other)]);
+export async function folderDifferences(
+  one: string,
+  other: string,
+  known: KnownDigests = new Map(),
+): Promise<string[]> {
+  const [first, second] = await Promise.all([digests(one, known), digests(other, known)]);
   const names = [...new Set([...first.keys(), ...second.keys()])].sort();
   return names.flatMap((name) => {
     const [here, there] = [first.get(name), second.get(name)];
@@ -17,25 +24,32 @@ export async function folderDifferences(one: string, other: string): Promise<str
 }
 
 /** Size and SHA-256 of each file. */
-async function digests(folder: string): Promise<Map<string, string>> {
+async function digests(folder: string, known: KnownDigests): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    found.set(entry.name, entry.isFile() ? `${(await stat(path)).size} bytes ${await sha256(path)}` : "no file");
+    found.set(entry.name, entry.isFile() ? `${(await stat(path)).size} bytes ${await sha256(path, known)}` : "no file");
   }
   return found;
 }
 
-async function sha256(path: string): Promise<string> {
+async function sha256(path: string, known: KnownDigests): Promise<string> {
+  const { ino, size, mtimeMs } = await stat(path);
+  const key = `${path} ${ino} ${size} ${mtimeMs}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
   const hasher = new Bun.CryptoHasher("sha256");
   for await (const bytes of createReadStream(path, { highWaterMark: 2 ** 20 })) hasher.update(bytes);
-  return hasher.digest("hex");
+  const digest = hasher.digest("hex");
+  if (/\/[0-9A-F]{24}$/.test(path)) known.set(key, digest);
+  return digest;
 }
 
 /** Whole segments and history files of `folder` against those of the same names that the server still has in its `pg_wal`. */
 export async function serverDifferences(
   folder: string,
   dataFolder: string,
+  known: KnownDigests = new Map(),
 ): Promise<{ compared: number; differences: string[] }> {
   const own = new Set(await readdir(join(dataFolder, "pg_wal")));
   const names = (await readdir(folder)).filter(
@@ -43,7 +57,10 @@ export async function serverDifferences(
   );
   const differences: string[] = [];
   for (const name of names.sort()) {
-    const [here, there] = await Promise.all([sha256(join(folder, name)), sha256(join(dataFolder, "pg_wal", name))]);
+    const [here, there] = await Promise.all([
+      sha256(join(folder, name), known),
+      sha256(join(dataFolder, "pg_wal", name), known),
+    ]);
     if (here !== there) differences.push(`${name}: ${here} received, ${there} at the server`);
   }
   return { compared: names.length, differences };
