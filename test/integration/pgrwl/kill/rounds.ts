@@ -116,7 +116,6 @@ export async function runRounds(rounds: Rounds): Promise<RoundsResult> {
       await approach(scene, chance);
       await (faults[name] as Fault)(scene, chance);
       await scene.goOn();
-      if (scene.comparedCount < round + 2) await scene.completeSegments(2);
       await scene.check();
       isOver = isLast(round);
       if (round % roundsBetweenDisasters === 0 || isOver) {

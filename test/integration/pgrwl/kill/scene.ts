@@ -130,11 +130,6 @@ export class KillScene implements AsyncDisposable {
   switchWal(): Promise<unknown> {
     return this.#server.psql("SELECT pg_switch_wal()").catch(() => {});
   }
-  /** Fills segments without a fault, where the writers are too slow for it. */
-  async completeSegments(count: number): Promise<void> {
-    const one = "SELECT pg_logical_emit_message(false, 'kill', 'x'); SELECT pg_switch_wal();";
-    await this.#server.psql(one.repeat(count));
-  }
   /** One long record, through several segments, which nobody has flushed as a whole when the fault comes. */
   writeLongRecord(bytes: number): void {
     const write = async () => {
