@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { claimDataFolder } from "../../agent/commands/snapshot/data-folder.ts";
 import { snapshotFolder } from "../../plugins/common/tsdb/block-files.ts";
@@ -9,6 +9,7 @@ import { describeWith } from "../harness/describe-with.ts";
 import { createFolder } from "../harness/folders.ts";
 import { startPrometheus } from "../harness/prometheus.ts";
 import { startSnapshotServer } from "../harness/snapshot-server.ts";
+import { isRoot } from "../harness/users.ts";
 import { waitFor } from "../harness/wait.ts";
 
 const main = new URL("../../agent/main.ts", import.meta.url).pathname;
@@ -214,6 +215,26 @@ describeWith(["prometheus"], "a folder to restore into", () => {
     holder.stdin.end();
     await holder.exited;
     expect(await claimDataFolder(folder.path)).toBe(false);
+  });
+
+  test.skipIf(isRoot)("may have a lock file that only another user writes to; one that cannot be read is told", async () => {
+    await using folder = await createFolder("holdfast-restore");
+    const lock = join(folder.path, "lock");
+    await writeFile(lock, "");
+    await chmod(lock, 0o444);
+    expect(await claimDataFolder(folder.path)).toBe(false);
+    const holder = Bun.spawn(["flock", "-x", lock, "sh", "-c", "echo locked; read -r line"], {
+      stdin: "pipe",
+      stdout: "pipe",
+    });
+    await holder.stdout.getReader().read();
+    await expect(claimDataFolder(folder.path)).rejects.toThrow("a Prometheus runs on it, stop that first");
+    holder.stdin.end();
+    await holder.exited;
+    await chmod(lock, 0);
+    await expect(claimDataFolder(folder.path)).rejects.toThrow(
+      `cannot open ${lock} to see whether a Prometheus runs on it (EACCES)`,
+    );
   });
 
   test("is refused with what a killed restore has left in it, by name", async () => {

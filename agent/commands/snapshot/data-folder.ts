@@ -25,7 +25,7 @@ export async function claimDataFolder(folder: string, own?: string): Promise<boo
     await mkdir(folder, { recursive: true });
     return true;
   }
-  if (names.includes("lock") && (await isLocked(join(folder, "lock")))) {
+  if (names.includes("lock") && (await isLocked(folder))) {
     throw new Error(`Cannot restore into ${folder}: a Prometheus runs on it, stop that first`);
   }
   const found = names.filter((name) => !harmless.has(name) && name !== own);
@@ -44,8 +44,18 @@ export async function claimDataFolder(folder: string, own?: string): Promise<boo
 }
 
 /** Whether a Prometheus holds its lock: flock, which a container does not hide as it hides /proc/locks. */
-async function isLocked(file: string): Promise<boolean> {
-  const handle = await open(file, "r+");
+async function isLocked(folder: string): Promise<boolean> {
+  const lock = join(folder, "lock");
+  // NFS gives an exclusive lock to nobody who cannot write; to read, it may be another user's.
+  const handle = await open(lock, "r+")
+    .catch(() => open(lock, "r"))
+    .catch((cause: { code?: string }) => {
+      throw new Error(
+        `Cannot restore into ${folder}: cannot open ${lock} to see whether a Prometheus runs on it (${cause.code}), ` +
+          "restore as its user or as root",
+        { cause },
+      );
+    });
   try {
     return !tryLock(handle.fd);
   } finally {
