@@ -64,7 +64,7 @@ export const instanceSchema = z.strictObject({
     .refine((seconds) => seconds >= leastSeconds, "expected more than 0s")
     .optional()
     .describe(
-      "Age at which metrics of the last good collection are dropped when later ones fail. Default: five intervals.",
+      "Age at which metrics of the last good collection are dropped when later ones fail. Default: five intervals, or interval + timeout if that is longer.",
     ),
   labels: z
     .record(labelName, z.string())

@@ -12,7 +12,7 @@ import { type PlainStatus, redactedStatus } from "./plain-status.ts";
 import { redactedWindows } from "./plain-windows.ts";
 import { type Notice, PluginFailure, PluginWorker } from "./plugin-worker.ts";
 import type { Failure, PluginFacts, PluginSource, Said } from "./protocol.ts";
-import { after, Backoff, nextTick, waited } from "./timing.ts";
+import { after, Backoff, defaultStaleAfter, nextTick, waited } from "./timing.ts";
 
 const defaultIntervalSeconds = 60;
 const defaultTimeoutSeconds = 30;
@@ -155,7 +155,7 @@ export class Instance {
   }
 
   get #staleAfterSeconds(): number {
-    return this.config.staleAfterSeconds ?? 5 * this.intervalSeconds;
+    return this.config.staleAfterSeconds ?? defaultStaleAfter(this.intervalSeconds, this.timeoutSeconds);
   }
 
   async #live(first: Prepared | PluginFailure, delayMs: number): Promise<void> {

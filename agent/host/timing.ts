@@ -27,6 +27,14 @@ export function waited(delayMs: number, signal: AbortSignal): Promise<void> {
   return promise.finally(() => signal.removeEventListener("abort", abort));
 }
 
+/**
+ * The age at which an instance's series are dropped where nothing else is said: five intervals, or as long as it takes from one
+ * good collection to the end of the next where that may take longer. All in seconds.
+ */
+export function defaultStaleAfter(interval: number, timeout: number): number {
+  return Math.max(5 * interval, interval + timeout);
+}
+
 /** The first moment of the series `first, first + interval, …` that is later than `now`: what was missed is not made up for. */
 export function nextTick(first: number, interval: number, now: number): number {
   if (now < first) return first;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Backoff, nextTick } from "../../../agent/host/timing.ts";
+import { Backoff, defaultStaleAfter, nextTick } from "../../../agent/host/timing.ts";
 import { pluginSource, startHost } from "../../harness/host.ts";
 import { waitFor } from "../../harness/wait.ts";
 
@@ -68,6 +68,34 @@ test("a failed collection keeps the last snapshot until stale_after, then drops 
   expect(test.lines.some(({ msg }) => msg === "Series dropped as stale")).toBe(true);
   const warnings = test.lines.filter(({ level, msg }) => level === "warn" && msg === "Collection failed");
   expect(warnings).toHaveLength(1);
+});
+
+test("series are stale after five intervals by default, and not before the next good collection can have ended", () => {
+  expect(defaultStaleAfter(60, 30)).toBe(300);
+  expect(defaultStaleAfter(60, 300)).toBe(360);
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 1e6 }),
+      fc.integer({ min: 1, max: 1e6 }),
+      fc.nat(),
+      (interval, timeout, took) => {
+        const published = Math.min(took, timeout);
+        const next = nextTick(0, interval, published) + timeout;
+        expect(next - published).toBeLessThanOrEqual(defaultStaleAfter(interval, timeout));
+      },
+    ),
+  );
+});
+
+test("good collections that each take longer than five intervals keep their series", async () => {
+  await using test = await startHost();
+  const source = `let n = 0;
+    const g = metrics.gauge({ name: "p_value", help: "x" });
+    return { async collect() { await Bun.sleep(600); g.set(++n); } };`;
+  await test.plugin("p.ts", pluginSource("p", source));
+  await test.run({ p: { intervalSeconds: 0.05, timeoutSeconds: 60 } });
+  await waitFor("two collections", () => test.text().includes("p_value 2\n"));
+  expect(test.lines.some(({ msg }) => msg === "Series dropped as stale")).toBe(false);
 });
 
 test("publish() shows values between collections, and never half a collection", async () => {
