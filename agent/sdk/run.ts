@@ -50,7 +50,7 @@ export class RunError extends Error {
     const lastLines = stderr.trim().split("\n").slice(-3).join(" | ");
     // From the next word on: the rest of one that was cut could be a secret's, which nobody would know for one.
     const lastWords =
-      lastLines.length > mostLastWords ? lastLines.slice(-mostLastWords).replace(/^\S*\s+/, "") : lastLines;
+      lastLines.length > mostLastWords ? lastLines.slice(-mostLastWords).replace(/^\S*\s*/, "") : lastLines;
     super(`Cannot run ${JSON.stringify(command[0])}: ${found}${lastWords && `: ${lastWords}`}`, { cause });
     this.reason = reason;
     this.command = command;

@@ -77,6 +77,11 @@ describe("a command that answers", () => {
     expect(error.message).not.toContain("ret ");
   });
 
+  test("quotes nothing of a stderr that ends in the rest of one long word, such as a token's", async () => {
+    const error = await failureOf(shell("printf 'invalid token: eyJ%0800d' 0 >&2; exit 3"));
+    expect(error.message).toEndWith("exit status 3");
+  });
+
   test("gives the end of a long stderr, of at most 64 KiB", async () => {
     const { stderr } = await shell("head -c 300000 /dev/zero | tr '\\0' x >&2; echo the end >&2");
     expect(stderr).toEndWith("xxxthe end\n");
