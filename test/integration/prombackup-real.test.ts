@@ -217,7 +217,7 @@ describeWith(["prometheus"], "a folder to restore into", () => {
     expect(await claimDataFolder(folder.path)).toBe(false);
   });
 
-  test.skipIf(isRoot)("may have a lock file that only another user may write, but must tell whether it is held", async () => {
+  test.skipIf(isRoot)("is judged by a lock file that only another user may write to", async () => {
     await using folder = await createFolder("holdfast-restore");
     const lock = join(folder.path, "lock");
     await writeFile(lock, "");
