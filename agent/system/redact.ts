@@ -15,12 +15,25 @@ export function createRedactor(secrets: readonly string[]): (text: string) => st
   const spellings = secrets
     .filter((secret) => secret.length >= shortestSecret)
     .flatMap((secret) => [secret, ...onOneLine(secret)])
+    .filter((text) => text.length >= shortestSecret)
     .flatMap((text) => [text, encodeURIComponent(text.toWellFormed()), JSON.stringify(text).slice(1, -1)]);
   if (spellings.length === 0) return (text) => text;
   // The longest first: one secret may be the beginning of another.
   const sorted = [...new Set(spellings)].sort((one, other) => other.length - one.length);
-  // No pattern of them all: a regular expression of a bundle of certificates is too large to be made.
-  return (text) => sorted.reduce((shown, spelling) => shown.replaceAll(spelling, "[redacted]"), text);
+  // By how they begin: a bundle of certificates has thousands, too many to look for each, or for a regular expression of them all.
+  const byStart = Map.groupBy(sorted, (spelling) => spelling.slice(0, shortestSecret));
+  return (text) => {
+    let shown = "";
+    let seen = 0;
+    for (let at = 0; at < text.length; at = Math.max(at + 1, seen)) {
+      const candidates = byStart.get(text.slice(at, at + shortestSecret));
+      const found = candidates?.find((spelling) => text.startsWith(spelling, at));
+      if (found === undefined) continue;
+      shown += `${text.slice(seen, at)}[redacted]`;
+      seen = at + found.length;
+    }
+    return shown + text.slice(seen);
+  };
 }
 
 /** What becomes of a secret of several lines in a message, which has one and may be cut. */

@@ -126,6 +126,11 @@ test("a secret may be as long as a bundle of certificates", () => {
   expect(redact(`${bundle} by hunter2secret`)).toBe("[redacted] by [redacted]");
 });
 
+test("what stands for a secret is no secret of its own, and nor is the end of a line", () => {
+  expect(createRedactor(["hunter2secret", "acte"])("as hunter2secret")).toBe("as [redacted]");
+  expect(createRedactor(["\n\n\n\n"])("first; second")).toBe("first; second");
+});
+
 test("a redactor leaves no secret of four or more characters in any text", () => {
   const secret = fc.string({ minLength: 4, maxLength: 12, unit: "grapheme" });
   fc.assert(
