@@ -125,7 +125,10 @@ test("what a predecessor has left ages by the plugin's own interval", async () =
   await using test = await startHost();
   const source = `const g = metrics.gauge({ name: "p_value", help: "x" });
     return { collect() { if (config.isDown) throw new Error("down"); g.set(1); } };`;
-  await test.plugin("p.ts", pluginSource("p", source).replace("config:", 'defaults: { interval: "1s", timeout: "1s" }, config:'));
+  await test.plugin(
+    "p.ts",
+    pluginSource("p", source).replace("config:", 'defaults: { interval: "1s", timeout: "1s" }, config:'),
+  );
   await test.run({ p: {} });
   await waitFor("the series", () => test.text().includes("p_value 1"), 20_000);
   await test.run({ p: { config: { isDown: true } } });
