@@ -8,7 +8,8 @@ const shortestLine = 16;
 
 /**
  * Replaces every occurrence of a secret by `[redacted]`: as it is, as it stands in a URL (percent-encoded) and in quotes (as JSON
- * escapes it); one of several lines also as a message on one line has it, and each long line of it.
+ * escapes it); one of several lines also as a message on one line has it, and each long line of it; one that was cut at the end of
+ * the text too, where sixteen characters or more of it are left.
  * Secrets of fewer than four characters are left alone.
  */
 export function createRedactor(secrets: readonly string[]): (text: string) => string {
@@ -27,7 +28,7 @@ export function createRedactor(secrets: readonly string[]): (text: string) => st
     let seen = 0;
     for (let at = 0; at < text.length; at = Math.max(at + 1, seen)) {
       const candidates = byStart.get(text.slice(at, at + shortestSecret));
-      const found = candidates?.find((spelling) => text.startsWith(spelling, at));
+      const found = candidates?.find((spelling) => text.startsWith(spelling, at) || isCut(spelling, text, at));
       if (found === undefined) continue;
       shown += `${text.slice(seen, at)}[redacted]`;
       seen = at + found.length;
@@ -35,6 +36,10 @@ export function createRedactor(secrets: readonly string[]): (text: string) => st
     return shown + text.slice(seen);
   };
 }
+
+/** Whether the text ends in the middle of a spelling that begins there: long messages are cut before they come here. */
+const isCut = (spelling: string, text: string, at: number): boolean =>
+  text.length - at >= shortestLine && spelling.length > text.length - at && spelling.startsWith(text.slice(at));
 
 /** What becomes of a secret of several lines in a message, which has one and may be cut. */
 function onOneLine(secret: string): string[] {

@@ -131,6 +131,13 @@ test("what stands for a secret is no secret of its own, and nor is the end of a 
   expect(createRedactor(["\n\n\n\n"])("first; second")).toBe("first; second");
 });
 
+test("what is left of a secret where a long message was cut is redacted too", () => {
+  const token = Array.from({ length: 300 }, (_, index) => `${index}`.padStart(10, "eyJhbGciOi")).join("");
+  const redact = createRedactor([token]);
+  expect(redact(messageOf(new Error(`Cannot parse ${token}`)))).toBe("Cannot parse [redacted]");
+  expect(redact(`Cannot parse ${token.slice(0, 10)}`)).toBe(`Cannot parse ${token.slice(0, 10)}`);
+});
+
 test("a redactor leaves no secret of four or more characters in any text", () => {
   const secret = fc.string({ minLength: 4, maxLength: 12, unit: "grapheme" });
   fc.assert(
