@@ -75,6 +75,7 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
   let systemIdentifier = options.systemIdentifier;
   let segmentSizeBytes = options.segmentSizeBytes;
   let newest: string | undefined;
+  let isAnyHeaderRead = false;
 
   const histories = new Map<number, readonly Ancestor[]>();
   for (const file of files.filter(({ kind }) => kind === "history")) {
@@ -93,7 +94,8 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
     for (const file of newestFirst(segments)) {
       if (read.has(file.objectName)) continue;
       newest = file.name;
-      if (await noting(file, () => readSegment(file))) break;
+      // One of another cluster than the server's ends it too: all may be, and an archive has many.
+      if ((await noting(file, () => readSegment(file))) || isAnyHeaderRead) break;
     }
   }
   const queue = chosen.filter(({ objectName }) => !read.has(objectName)).values();
@@ -142,6 +144,7 @@ export async function verifyArchive(archive: WalArchive, options: VerifyOptions)
     const header = parseSegmentHeader(head);
     if (file.kind === "segment" && isSegmentSize(sizeBytes)) segmentSizeBytes ??= sizeBytes;
     if (header === undefined) return;
+    isAnyHeaderRead = true;
     systemIdentifier ??= header.systemIdentifier;
     if (header.systemIdentifier === systemIdentifier) return;
     const whose = `the cluster with the system identifier ${header.systemIdentifier}`;

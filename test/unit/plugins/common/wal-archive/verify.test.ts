@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { archivedFile } from "../../../../../plugins/common/wal-archive/archived-file.ts";
 import { verifyArchive } from "../../../../../plugins/common/wal-archive/verify.ts";
+import { walSegment } from "../../../../harness/wal-segment.ts";
 
 const mib = 2 ** 20;
 const segment = (number: number, timeline = 1) =>
@@ -41,4 +42,21 @@ test("what comes behind its end while it is listed is not looked for", async () 
 test("a segment that is nowhere is a gap all the same", async () => {
   const archive = archiveOf([1, 2, 5], () => {});
   expect((await verify(archive, [1, 2, 4])).gaps).toMatchObject([{ first: segment(3), last: segment(3) }]);
+});
+
+test("an archive of another server's WAL is not read whole to find some of ours", async () => {
+  const numbers = Array.from({ length: 300 }, (_, number) => number + 1);
+  const archive = {
+    ...archiveOf(numbers, () => {}),
+    verify: () => Promise.resolve({ head: walSegment({ number: 1 }), sizeBytes: mib }),
+  };
+  const { readObjects, damaged } = await verifyArchive(archive as never, {
+    depth: "sampled",
+    segmentSizeBytes: mib,
+    systemIdentifier: "1",
+    timeline: 1,
+    signal: new AbortController().signal,
+  });
+  expect(readObjects).toBeLessThan(30);
+  expect(damaged).toHaveLength(readObjects);
 });
