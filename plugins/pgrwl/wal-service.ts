@@ -15,7 +15,7 @@ import {
   type VerifyGaugeName,
   verifyMetricTable,
 } from "./metric-table.ts";
-import type { Telemetry } from "./receiver/telemetry.ts";
+import { gapReasons, type Telemetry } from "./receiver/telemetry.ts";
 import { RegisteredMetrics } from "./registered-metrics.ts";
 import { addServeRoutes, ServeTelemetry, serveResults } from "./serve-routes.ts";
 import type { Settings } from "./settings.ts";
@@ -56,7 +56,7 @@ export class WalService {
       now,
       archive: () => openArchive(archiver),
       segmentSizeBytes,
-      systemIdentifier: () => this.#options.systemIdentifier(),
+      systemIdentifier: () => this.#systemIdentifier,
       timeline: () => this.#options.telemetry.number("timeline") || undefined,
       expectsWal: () => archiver.files.lastArchived() !== undefined,
       waiting: () => archiver.files.segments().map(({ name }) => name),
@@ -98,8 +98,15 @@ export class WalService {
       log,
       segmentSizeBytes: () => this.#segmentSizeBytes(),
       systemIdentifier: async () =>
-        this.#options.systemIdentifier() ?? (await systemIdentifierIn(config.directory).catch(() => undefined)),
+        this.#systemIdentifier ?? (await systemIdentifierIn(config.directory).catch(() => undefined)),
     });
+  }
+
+  /** Of the server whose WAL is here. One that is refused, for it is another cluster's, says nothing of it. */
+  get #systemIdentifier(): string | undefined {
+    const { telemetry } = this.#options;
+    const isRefused = telemetry.list("gapOpen")[gapReasons.indexOf("system_identifier")] === 1;
+    return isRefused ? undefined : this.#options.systemIdentifier();
   }
 
   /** Until the signal is aborted. Never throws. */
