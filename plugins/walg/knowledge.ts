@@ -46,7 +46,7 @@ export interface Knowledge {
   readonly segments: ReadonlyMap<number, StoredSegment> | undefined;
   /** Only while the server answers. */
   readonly server: ServerState | undefined;
-  /** Of the cluster: by the server's word, however old, else by the newest backup's. */
+  /** Of the cluster: by the server's word, unless a backup came since it answered last; else by the newest backup's. */
   readonly systemIdentifier: string | undefined;
   readonly version: string | undefined;
   readonly segmentSizeBytes: number;
@@ -89,20 +89,24 @@ export function knowledgeOf(
     storageUsage: fresh(operations.storageUsage),
     segments: fresh(operations.segments),
     server,
-    systemIdentifier: operations.server?.answer?.systemIdentifier ?? newestIdentifier(backups?.backups ?? []),
+    systemIdentifier: identifierOf(operations.server, backups?.backups ?? []),
     version: fresh(operations.version),
     segmentSizeBytes,
     ignoreBefore: parseSegmentName(settings.ignore_wal_before ?? "", segmentSizeBytes)?.number ?? 0,
   };
 }
 
-function newestIdentifier(backups: readonly Backup[]): string | undefined {
-  let newest: Backup | undefined;
+function identifierOf(server: Operation<ServerState> | undefined, backups: readonly Backup[]): string | undefined {
+  let newest: { readonly at: number; readonly systemIdentifier: string } | undefined;
   for (const backup of backups) {
-    if (backup.systemIdentifier === undefined) continue;
-    if ((finishedOrStoredAt(backup) ?? 0) >= (newest ? (finishedOrStoredAt(newest) ?? 0) : 0)) newest = backup;
+    const { systemIdentifier } = backup;
+    const at = finishedOrStoredAt(backup) ?? 0;
+    if (systemIdentifier !== undefined && at >= (newest?.at ?? 0)) newest = { at, systemIdentifier };
   }
-  return newest?.systemIdentifier;
+  const told = server?.answer?.systemIdentifier;
+  // A server that pg_upgrade has replaced, and whose successor does not let us in.
+  const isOutdated = !server?.isSound && newest !== undefined && newest.at > (server?.lastSuccessAt ?? 0);
+  return told === undefined || isOutdated ? newest?.systemIdentifier : told;
 }
 
 /**
