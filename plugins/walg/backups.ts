@@ -131,9 +131,10 @@ function readLsn(value: unknown): bigint | undefined {
   return lsn <= maxLsn ? lsn : undefined;
 }
 
+/** No cluster has 0: it stands for an identifier that was not known. */
 function readIdentifier(value: unknown): string | undefined {
   const digits = String(value);
-  return /^\d+$/.test(digits) ? digits : undefined;
+  return /^[1-9]\d*$/.test(digits) ? digits : undefined;
 }
 
 /** The 24 digits behind `base_`: the segment in which the backup began. Empty when the name has another form. */

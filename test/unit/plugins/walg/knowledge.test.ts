@@ -77,4 +77,5 @@ test("what a server told before it went away holds for the backups of its time, 
 
 test("a backup that does not say whose it is counts", async () => {
   expect(await own({ 9: server }, backup("10", 2, null), after)).toEqual([base("10")]);
+  expect(await own({ 9: server }, backup("10", 2, 0), after)).toEqual([base("10")]);
 });
