@@ -45,9 +45,9 @@ export function restorableWindows(options: WindowOptions): RestorableWindow[] {
     ({ segment, reaches }) => startOf(segment, surveyed) < end && (reaches === undefined || reaches.lsn <= end),
   );
   const damage = options.damaged.flatMap(segmentOf).filter((one) => isOnWay(endOf(one, surveyed), surveyed));
-  const usable = received.filter(({ segment }) =>
-    damage.every((one) => startOf(one, surveyed) < startOf(segment, surveyed)),
-  );
+  // Of a whole archive that the storage does not give out there are many: each is looked at once.
+  const lastDamage = damage.map((one) => startOf(one, surveyed)).reduce((a, b) => (a > b ? a : b), -1n);
+  const usable = received.filter(({ segment }) => lastDamage < startOf(segment, surveyed));
   const ends = usable.flatMap(({ endedAt }) => endedAt ?? []);
   const from = ends.length === 0 ? undefined : ends.reduce((a, b) => Math.min(a, b));
   const window = { from, to };

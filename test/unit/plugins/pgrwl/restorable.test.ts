@@ -250,6 +250,9 @@ test("damaged WAL behind a base backup takes it away, before it does not", () =>
     detail: expect.stringContaining(segment(5)),
   });
   expect(window({ surveyed: surveyed([4000], 3), damaged: damaged(2) })?.reason).toBeUndefined();
+  const several = (...numbers: number[]) => numbers.flatMap((number) => damaged(number));
+  expect(window({ surveyed: surveyed([4000], 3), damaged: several(5, 2) })?.reason).toBe("damaged");
+  expect(window({ surveyed: surveyed([4000], 3), damaged: several(2, 1) })?.reason).toBeUndefined();
 });
 
 test.each([".partial.gz.aes", ".00000028.backup"])("a damaged %s is no WAL that a base backup needs", (ending) => {
