@@ -83,6 +83,7 @@ export class Survey {
     const { archive, log, onEnd } = this.#options;
     while (!signal.aborted) {
       let waitMs = afterFailureMs;
+      const told = this.#options.timeline();
       try {
         const found = await this.#look(signal);
         this.#hadBackups ||= found?.backups.needs.some(({ endedAt }) => endedAt !== undefined) ?? false;
@@ -96,7 +97,16 @@ export class Survey {
         log.debug("It is not known what can be restored", { error: this.#failure });
       }
       onEnd();
-      await pause(waitMs, signal).catch(() => {});
+      await this.#wait(waitMs, told, signal).catch(() => {});
+    }
+  }
+
+  /** Not as long where the server goes on with another timeline than the one that was looked at. @param told What it said then. */
+  async #wait(waitMs: number, told: number | undefined, signal: AbortSignal): Promise<void> {
+    for (let left = waitMs; left > 0; left -= soonMs) {
+      await pause(Math.min(left, soonMs), signal);
+      const timeline = this.#options.timeline();
+      if (timeline !== undefined && timeline !== told && timeline !== this.#last?.run?.timeline) return;
     }
   }
 
