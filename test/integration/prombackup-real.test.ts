@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { claimDataFolder } from "../../agent/commands/snapshot/data-folder.ts";
 import { snapshotFolder } from "../../plugins/common/tsdb/block-files.ts";
@@ -9,7 +9,6 @@ import { describeWith } from "../harness/describe-with.ts";
 import { createFolder } from "../harness/folders.ts";
 import { startPrometheus } from "../harness/prometheus.ts";
 import { startSnapshotServer } from "../harness/snapshot-server.ts";
-import { isRoot } from "../harness/users.ts";
 import { waitFor } from "../harness/wait.ts";
 
 const main = new URL("../../agent/main.ts", import.meta.url).pathname;
@@ -198,58 +197,5 @@ describeWith(["prometheus"], "a folder to restore into", () => {
     // Debian's makes no lock file; its WAL is there from the first moment.
     const refusal = /^Cannot restore into .*: (?:a Prometheus runs on it|it is not empty)/;
     await expect(claimDataFolder(prometheus.dataFolder)).rejects.toThrow(refusal);
-  });
-
-  test("is refused while another process has its lock", async () => {
-    await using folder = await createFolder("holdfast-restore");
-    const lock = join(folder.path, "lock");
-    await writeFile(lock, "");
-    expect(await claimDataFolder(folder.path)).toBe(false);
-    // A server takes it so: flock, exclusive.
-    const holder = Bun.spawn(["flock", "-x", lock, "sh", "-c", "echo locked; read -r line"], {
-      stdin: "pipe",
-      stdout: "pipe",
-    });
-    await holder.stdout.getReader().read();
-    await expect(claimDataFolder(folder.path)).rejects.toThrow("a Prometheus runs on it, stop that first");
-    holder.stdin.end();
-    await holder.exited;
-    expect(await claimDataFolder(folder.path)).toBe(false);
-  });
-
-  test.skipIf(isRoot)("is judged by a lock file that only another user may write to", async () => {
-    await using folder = await createFolder("holdfast-restore");
-    const lock = join(folder.path, "lock");
-    await writeFile(lock, "");
-    await chmod(lock, 0o444);
-    expect(await claimDataFolder(folder.path)).toBe(false);
-    const holder = Bun.spawn(["flock", "-x", lock, "sh", "-c", "echo locked; read -r line"], {
-      stdin: "pipe",
-      stdout: "pipe",
-    });
-    await holder.stdout.getReader().read();
-    await expect(claimDataFolder(folder.path)).rejects.toThrow("a Prometheus runs on it, stop that first");
-    holder.stdin.end();
-    await holder.exited;
-    await chmod(lock, 0);
-    await expect(claimDataFolder(folder.path)).rejects.toThrow(
-      `cannot open ${lock} to see whether a Prometheus runs on it (EACCES)`,
-    );
-  });
-
-  test("is refused with what a killed restore has left in it, by name", async () => {
-    await using folder = await createFolder("holdfast-restore");
-    await mkdir(join(folder.path, ".restore-1"));
-    await expect(claimDataFolder(folder.path)).rejects.toThrow(
-      "another restore is at work in it, or was killed; if none is, remove .restore-1",
-    );
-  });
-
-  test("is looked at again before the blocks go there: what is ours is no obstacle, anything else is", async () => {
-    await using folder = await createFolder("holdfast-restore");
-    await mkdir(join(folder.path, ".restore-1"));
-    expect(await claimDataFolder(folder.path, ".restore-1")).toBe(false);
-    await mkdir(join(folder.path, "wal"));
-    await expect(claimDataFolder(folder.path, ".restore-1")).rejects.toThrow("it is not empty (wal)");
   });
 });
