@@ -195,8 +195,8 @@ test("with a list-backups that hangs, /metrics answers at once and checks stay f
     60_000,
   );
   times.sort((a, b) => a - b);
-  // Not the slowest of all: other work of this machine may hold up a single one. The command hangs for 4 s.
-  expect(times[Math.floor(times.length * 0.98)]).toBeLessThan(1000);
+  // Not the slowest of all: other work of this machine may hold up a single one.
+  expect(times[Math.floor(times.length * 0.98)]).toBeLessThan(50);
   const page = await agent.scrape();
   const failures = { command: "list-backups", reason: "timeout" };
   expect(sampleValue(page, "barman_exporter_command_failures_total", failures)).toBeGreaterThan(0);

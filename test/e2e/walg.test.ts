@@ -61,7 +61,7 @@ test("a hanging wal-verify neither keeps the first page nor the next lists of ba
     });
   const begin = performance.now();
   const first = await has("the first page", (page) => page.includes("walg_backups{"));
-  expect(performance.now() - begin).toBeLessThan(20_000);
+  expect(performance.now() - begin).toBeLessThan(5_000);
   expect(family(first, "walg_backups")).toEqual({ '{backup_type="delta"}': 1, '{backup_type="full"}': 2 });
   const records = JSON.parse(await fixture("f1/backup-list.json"));
   await standIn.reply("backup-list", { stdout: JSON.stringify(records.slice(0, 2)) });
@@ -70,13 +70,13 @@ test("a hanging wal-verify neither keeps the first page nor the next lists of ba
   expect(next).not.toContain("walg_wal_verify_status");
   const scrape = performance.now();
   await agent.scrape();
-  expect(performance.now() - scrape).toBeLessThan(3_000);
+  expect(performance.now() - scrape).toBeLessThan(100);
 
   const processes = await standIn.processes();
   expect(await Promise.all(processes.map(isRunning))).toContain(true);
   const end = performance.now();
   expect(await agent.stop()).toBe(0);
-  expect(performance.now() - end).toBeLessThan(15_000);
+  expect(performance.now() - end).toBeLessThan(5_000);
   await waitFor("its processes to end", async () => !(await Promise.all(processes.map(isRunning))).includes(true));
 }, 120_000);
 

@@ -23,7 +23,7 @@ describeWith(["postgresql"], "silence", () => {
     await using receiver = await startInProcess(server, server, "idle", { receiveTimeoutMs: 1500 });
     await receiver.caughtUp(server);
     const messages = receiver.telemetry.number("messages");
-    await waitFor("answers", () => receiver.telemetry.number("messages") >= messages + 6);
+    await waitFor("answers", () => receiver.telemetry.number("messages") >= messages + 8);
     expect(receiver.telemetry.list("disconnects").filter((count) => count > 0)).toEqual([]);
   }, 120_000);
 
